@@ -1,0 +1,126 @@
+//! Arguments of the commands that use what was trained: `predict`, `evaluate`, `report`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::{OnDevice, Seeded};
+use crate::outcome::WrongUse;
+
+/// Write a label map for every image, on the image's own grid
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  sagittal predict run/fold_0/model.safetensors scan.nii.gz -o labels\n  \
+                        sagittal predict run imagesTs -o labels --no-mirror\n\n\
+                        First the models, then the images. A model is a .safetensors file, or a run's folder, which stands for all \
+                        of its folds; the logits of several models are averaged.")]
+pub(crate) struct PredictArgs {
+    /// Models, then inputs: image files, folders of images, or data sets
+    #[arg(required = true, num_args = 2.., value_names = ["MODEL", "INPUT"])]
+    pub(crate) paths: Vec<PathBuf>,
+
+    /// Folder for the label maps; it is made if need be
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+
+    /// Leave out mirrored copies: several times faster, a little less accurate
+    #[arg(long)]
+    pub(crate) no_mirror: bool,
+
+    #[command(flatten)]
+    pub(crate) on: OnDevice,
+}
+
+impl PredictArgs {
+    /// The paths that are models, and the paths after them, which are inputs.
+    pub(crate) fn models_and_inputs(&self) -> Result<(&[PathBuf], &[PathBuf]), WrongUse> {
+        let n_models = self.paths.iter().take_while(|path| is_model(path)).count();
+        let (models, inputs) = self.paths.split_at(n_models);
+        if models.is_empty() {
+            let first = self.paths.first().map(|path| path.display().to_string()).unwrap_or_default();
+            return Err(WrongUse(format!("{first} is no model; first name a .safetensors file or a run's folder, then the images")));
+        }
+        if inputs.is_empty() {
+            return Err(WrongUse("no image is named after the models; add image files, folders or a data set".to_owned()));
+        }
+        Ok((models, inputs))
+    }
+}
+
+/// A weights file by its name, a run's folder by its record.
+fn is_model(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "safetensors") || path.join("run.json").is_file()
+}
+
+/// Compare label maps with a reference: Dice, IoU and volumes per case and label, and their means
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  sagittal evaluate labels Dataset004_Hippocampus/labelsTr\n  \
+                        sagittal evaluate mine.nii.gz theirs.nii.gz --json\n\n\
+                        Folders are paired by case name. A reference without a prediction counts as a failure. \
+                        Masks on different grids are refused. Exit code 1 if any case failed.")]
+pub(crate) struct EvaluateArgs {
+    /// A predicted label map, or a folder of them
+    pub(crate) predictions: PathBuf,
+
+    /// The true label map, or a folder of them
+    pub(crate) reference: PathBuf,
+
+    /// Take the labels and their names from this dataset.json [default: the one beside the reference, or else the values found]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) labels: Option<PathBuf>,
+
+    /// Folder for metrics.csv and metrics.json; without it nothing is written
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) random: Seeded,
+}
+
+/// Put everything about a run on one self-contained HTML page
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sagittal report run\n\nWrites run/report.html, which needs no network and no other file.")]
+pub(crate) struct ReportArgs {
+    /// Folder of the run
+    pub(crate) run: PathBuf,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Alone {
+        #[command(flatten)]
+        predict: PredictArgs,
+    }
+
+    fn parse(paths: &[&str]) -> PredictArgs {
+        Alone::parse_from(["predict", "-o", "out"].iter().chain(paths)).predict
+    }
+
+    #[test]
+    fn models_come_before_inputs() {
+        let args = parse(&["a.safetensors", "b.safetensors", "scan.nii.gz", "folder"]);
+        let (models, inputs) = args.models_and_inputs().unwrap();
+        assert_eq!((models.len(), inputs.len()), (2, 2));
+    }
+
+    #[test]
+    fn a_run_folder_is_a_model() {
+        let run = tempfile::tempdir().unwrap();
+        std::fs::write(run.path().join("run.json"), "{}").unwrap();
+        let args = parse(&[run.path().to_str().unwrap(), "scan.nii.gz"]);
+        assert_eq!(args.models_and_inputs().unwrap().0, [run.path()]);
+    }
+
+    #[test]
+    fn missing_model_and_missing_input_are_named() {
+        let no_model = parse(&["scan.nii.gz", "a.safetensors"]).models_and_inputs().unwrap_err().to_string();
+        assert!(no_model.contains("scan.nii.gz is no model"), "{no_model}");
+        let no_input = parse(&["a.safetensors", "b.safetensors"]).models_and_inputs().unwrap_err().to_string();
+        assert!(no_input.contains("no image"), "{no_input}");
+    }
+}

@@ -1,0 +1,107 @@
+//! Arguments of the commands that train: `train`, `demo`.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use sagittal_data::FoldChoice;
+
+use super::{Budgeted, OnDevice, PhantomKind, Seeded, quantity};
+
+/// Train a network on a data set
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  sagittal train Dataset004_Hippocampus -o run --fold 0 --time 20m\n  \
+                        sagittal train Dataset004_Hippocampus -o run --fold 0 --time 20m --resume\n\n\
+                        Ctrl-C stops at the next step and leaves a valid model; --resume goes on from there, bit by bit as if \
+                        nothing had happened.")]
+pub(crate) struct TrainArgs {
+    /// Folder of the data set
+    pub(crate) dataset: PathBuf,
+
+    /// Folder of the run; it is made if need be
+    #[arg(short, long, value_name = "RUN")]
+    pub(crate) output: PathBuf,
+
+    /// Train by this plan instead of making one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: Option<PathBuf>,
+
+    /// Fold to leave out for validation, counted from 0, or `all` to train on every case
+    #[arg(long, value_name = "FOLD", default_value = "0", value_parser = fold)]
+    pub(crate) fold: FoldChoice,
+
+    #[command(flatten)]
+    pub(crate) length: Length,
+
+    /// Stop after this many epochs without a better validation Dice [default: never]
+    #[arg(long, value_name = "N", value_parser = quantity::count)]
+    pub(crate) patience: Option<usize>,
+
+    /// Continue the run in RUN where it was interrupted
+    #[arg(long)]
+    pub(crate) resume: bool,
+
+    #[command(flatten)]
+    pub(crate) budget: Budgeted,
+
+    #[command(flatten)]
+    pub(crate) random: Seeded,
+
+    #[command(flatten)]
+    pub(crate) on: OnDevice,
+}
+
+/// How long to train; the learning rate falls to its end in exactly this budget.
+#[derive(Clone, Copy, Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct Length {
+    /// Time for training, such as 60m, 90s or 1h30m
+    #[arg(long, value_name = "TIME", value_parser = quantity::duration)]
+    pub(crate) time: Option<Duration>,
+
+    /// Number of epochs [default: the plan's]
+    #[arg(long, value_name = "N", value_parser = quantity::count)]
+    pub(crate) epochs: Option<usize>,
+}
+
+/// Reads `--fold`.
+fn fold(text: &str) -> Result<FoldChoice, String> {
+    match text.trim() {
+        "all" => Ok(FoldChoice::All),
+        number => number.parse().map(FoldChoice::Index).map_err(|_| "expected a number counted from 0, or `all`".to_owned()),
+    }
+}
+
+/// Plan, train, predict, evaluate and report on a built-in synthetic set, in a few minutes
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sagittal demo --out demo")]
+pub(crate) struct DemoArgs {
+    /// Synthetic set
+    #[arg(value_enum, default_value_t = PhantomKind::Hippocampus)]
+    pub(crate) kind: PhantomKind,
+
+    /// Folder for everything that the demonstration makes
+    #[arg(long, value_name = "DIR", default_value = "sagittal-demo")]
+    pub(crate) out: PathBuf,
+
+    /// Time for training
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = quantity::duration)]
+    pub(crate) time: Duration,
+
+    #[command(flatten)]
+    pub(crate) random: Seeded,
+
+    #[command(flatten)]
+    pub(crate) on: OnDevice,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fold_is_a_number_or_all() {
+        assert_eq!(fold("3"), Ok(FoldChoice::Index(3)));
+        assert_eq!(fold("all"), Ok(FoldChoice::All));
+        assert!(fold("-1").is_err() && fold("first").is_err());
+    }
+}

@@ -1,0 +1,11 @@
+//! One file per command; each reads from top to bottom as what happens.
+
+pub(crate) mod check;
+pub(crate) mod demo;
+pub(crate) mod evaluate;
+pub(crate) mod fetch;
+pub(crate) mod phantom;
+pub(crate) mod plan;
+pub(crate) mod predict;
+pub(crate) mod report;
+pub(crate) mod train;

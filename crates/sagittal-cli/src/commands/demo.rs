@@ -1,0 +1,99 @@
+//! `sagittal demo`: the main job from end to end on a built-in synthetic set.
+
+use anyhow::{Context, bail};
+use sagittal_data::{
+    Dataset, FoldChoice,
+    phantom::{self, PhantomOptions, PhantomSet},
+};
+use serde_json::json;
+
+use crate::{
+    args::{Budgeted, DemoArgs, EvaluateArgs, Length, PhantomKind, PredictArgs, ReportArgs, TrainArgs},
+    commands::{check, evaluate, predict, report, train},
+    messages::Messages,
+    outcome::{Outcome, WrongUse},
+    stop::Stop,
+};
+
+const TRAINING_CASES: usize = 20;
+const TEST_CASES: usize = 4;
+/// Retina pictures are drawn at half of DRIVE's size: a demonstration lasts minutes.
+const PICTURE_SIZE: [usize; 2] = [292, 283];
+
+pub(crate) fn run(args: &DemoArgs, messages: &Messages) -> anyhow::Result<Outcome> {
+    let stop = Stop::on_ctrl_c()?;
+    if args.out.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+        let cure = "name another with --out, or delete it";
+        return Err(WrongUse(format!("{} is not empty; {cure}", args.out.display())).into());
+    }
+    let (data, run, labels) = (args.out.join("data"), args.out.join("run"), args.out.join("labels"));
+
+    messages.say("\n== phantom: drawing a synthetic data set");
+    let set = draw(args, &data)?;
+    messages.say(format_args!("{} training and {} test cases in {}", set.training.len(), set.test.len(), data.display()));
+
+    messages.say("\n== check: reading every case");
+    let dataset = Dataset::open(&data)?;
+    let faults = check::find_faults(&dataset, messages);
+    messages.say(check::in_words(&dataset, &faults));
+    if check::outcome(&faults) != Outcome::Done {
+        bail!("the built-in data set has faults, which is a fault of this program");
+    }
+
+    messages.say("\n== plan and train: fold 0");
+    let training = TrainArgs {
+        dataset: data.clone(),
+        output: run.clone(),
+        plan: None,
+        fold: FoldChoice::Index(0),
+        length: Length { time: Some(args.time), epochs: None },
+        patience: None,
+        resume: false,
+        budget: Budgeted { memory: None },
+        random: args.random,
+        on: args.on,
+    };
+    let Some(validation) = train::train(&training, messages, &stop)? else {
+        messages.say(format_args!(
+            "go on with: sagittal train {} -o {} --time {}s --resume",
+            data.display(),
+            run.display(),
+            args.time.as_secs()
+        ));
+        return Ok(Outcome::Done);
+    };
+    messages.say(evaluate::in_words(&validation));
+
+    messages.say("\n== predict and evaluate: the test cases");
+    let prediction = PredictArgs { paths: vec![run.clone(), data.clone()], output: labels.clone(), no_mirror: false, on: args.on };
+    let predicted = predict::predict(&prediction, messages, &stop)?;
+    if let Some((case, reason)) = predicted.failed.first() {
+        bail!("case {case}: {reason}");
+    }
+    let reference = match args.kind {
+        PhantomKind::Hippocampus => data.join("labelsTs"),
+        PhantomKind::Retina => data.join("test").join("1st_manual"),
+    };
+    let evaluation = EvaluateArgs { predictions: labels.clone(), reference, labels: None, output: Some(labels), random: args.random };
+    let test = evaluate::evaluate(&evaluation, messages)?;
+    messages.say(evaluate::in_words(&test));
+
+    messages.say("\n== report");
+    let page = report::write(&ReportArgs { run }, messages)?;
+    let page = std::path::absolute(&page).with_context(|| format!("cannot find {}", page.display()))?;
+    let (validation_dice, test_dice) = (validation.foreground_dice.mean, test.foreground_dice.mean);
+    let json = json!({ "report": page, "validation_dice": validation_dice, "test_dice": test_dice });
+    let dice = |mean: Option<f64>| mean.map_or("undefined".to_owned(), |mean| format!("{mean:.3}"));
+    messages.result(&json, || {
+        format!("mean foreground Dice: validation {}, test {}\nopen {}", dice(validation_dice), dice(test_dice), page.display())
+    })?;
+    Ok(if validation.failed.is_empty() && test.failed.is_empty() { Outcome::Done } else { Outcome::SomeFailed })
+}
+
+fn draw(args: &DemoArgs, folder: &std::path::Path) -> anyhow::Result<PhantomSet> {
+    let options = PhantomOptions { cases: TRAINING_CASES, test_cases: TEST_CASES, seed: args.random.seed, ..PhantomOptions::default() };
+    Ok(match args.kind {
+        PhantomKind::Hippocampus => phantom::write_hippocampus(folder, &options)?,
+        PhantomKind::Retina => phantom::write_retina(folder, &PhantomOptions { picture_size: PICTURE_SIZE, ..options })?,
+    })
+}

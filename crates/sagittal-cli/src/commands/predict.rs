@@ -1,0 +1,142 @@
+//! `sagittal predict`: a label map for every image, on the image's own grid.
+
+mod inputs;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use sagittal_data::{Case, Dataset, Layout};
+use sagittal_image::io::{self, Format};
+use sagittal_infer::{Ensemble, PredictOptions};
+use sagittal_tensor::Device;
+use serde_json::{Value, json};
+
+use crate::{
+    args::PredictArgs,
+    messages::{Messages, Unit},
+    outcome::{Outcome, WrongUse},
+    stop::Stop,
+};
+
+pub(crate) fn run(args: &PredictArgs, messages: &Messages) -> anyhow::Result<Outcome> {
+    let stop = Stop::on_ctrl_c()?;
+    let Predicted { written, failed } = predict(args, messages, &stop)?;
+    let words = || {
+        let mut lines = vec![format!("wrote {} label map(s) to {}", written.len(), args.output.display())];
+        if !failed.is_empty() {
+            lines.push(format!("{} case(s) failed:", failed.len()));
+        }
+        lines.extend(failed.iter().map(|(case, reason)| format!("    {case}: {reason}")));
+        lines.join("\n")
+    };
+    let failures: Vec<Value> = failed.iter().map(|(case, reason)| json!({ "case": case, "reason": reason })).collect();
+    let files: Vec<Value> = written.iter().map(|(case, file)| json!({ "case": case, "labels": file })).collect();
+    messages.result(&json!({ "written": files, "failed": failures }), words)?;
+    Ok(if failed.is_empty() { Outcome::Done } else { Outcome::SomeFailed })
+}
+
+/// What came of the cases: the file of each, or why there is none.
+#[derive(Debug, Default)]
+pub(crate) struct Predicted {
+    pub(crate) written: Vec<(String, PathBuf)>,
+    pub(crate) failed: Vec<(String, String)>,
+}
+
+/// Predicts all cases; a bad one does not stop the rest.
+pub(crate) fn predict(args: &PredictArgs, messages: &Messages, stop: &Stop) -> anyhow::Result<Predicted> {
+    let (models, inputs) = args.models_and_inputs()?;
+    let device = Device::of_name(args.on.device.name())?;
+    let ensemble = Ensemble::load(&model_files(models)?, &device)?;
+    let cases = inputs::find(inputs, ensemble.plan().channels.len())?;
+    std::fs::create_dir_all(&args.output).with_context(|| format!("cannot make {}", args.output.display()))?;
+    let options = PredictOptions { mirror: !args.no_mirror, ..PredictOptions::default() };
+    let mirroring = if options.mirror { "mirrored copies averaged" } else { "without mirroring" };
+    messages.say(format_args!("predicting {} case(s) with {} model(s), {mirroring}", cases.len(), ensemble.n_models()));
+    let mut predicted = Predicted::default();
+    let progress = messages.progress("predicting", Unit::Cases, cases.len() as u64);
+    for case in &cases {
+        if stop.requested() {
+            predicted.failed.push((case.id.clone(), "not predicted: stopped on request".to_owned()));
+            continue;
+        }
+        match predict_file(&ensemble, case, &args.output, options, messages) {
+            Ok(file) => predicted.written.push((case.id.clone(), file)),
+            Err(error) => predicted.failed.push((case.id.clone(), format!("{error:#}"))),
+        }
+        progress.advance();
+    }
+    Ok(predicted)
+}
+
+/// Reads the case, predicts it and writes its label map; returns the file.
+fn predict_file(ensemble: &Ensemble, case: &Case, folder: &Path, options: PredictOptions, messages: &Messages) -> anyhow::Result<PathBuf> {
+    let dataset = dataset_of(ensemble);
+    let image = dataset.read_image(case)?;
+    let (geometry, header) = (image.geometry.clone(), image.header.clone());
+    let n_bytes = ensemble.estimated_bytes(geometry.n_voxels());
+    if n_bytes > LARGE_BYTES {
+        let [z, y, x] = geometry.shape;
+        messages.say(format_args!("{}: {x} x {y} x {z} voxels, about {:.1} GB of memory", case.id, n_bytes as f64 / 1e9));
+    }
+    let labels = ensemble.predict(&case.id, image, options, &mut |_, _| {})?;
+    let path = folder.join(format!("{}{}", case.id, label_extension(&case.images[0])));
+    io::write_label_map(&path, &labels, &geometry, &header)?;
+    Ok(path)
+}
+
+/// Predictions that need more than this say so before they start.
+const LARGE_BYTES: u64 = 1 << 30;
+
+/// The extension of a label map beside an image: the image's own, but PNG for pictures whose format loses or limits
+/// values.
+pub(crate) fn label_extension(image: &Path) -> &'static str {
+    match Format::of_path(image) {
+        Some(Format::Jpeg | Format::Bmp | Format::Gif) | None => Format::Png.extension(),
+        // Its two files can be read, not written.
+        Some(Format::NiftiPair) => Format::NiftiGz.extension(),
+        Some(format) => format.extension(),
+    }
+}
+
+/// A data set that holds nothing yet but knows what the images of the models look like.
+fn dataset_of(ensemble: &Ensemble) -> Dataset {
+    let plan = ensemble.plan();
+    Dataset {
+        root: PathBuf::new(),
+        name: plan.dataset.clone(),
+        layout: Layout::Folders,
+        channels: plan.channels.iter().map(|channel| channel.name.clone()).collect(),
+        labels: plan.labels.clone(),
+        mask_values: Vec::new(),
+        training: Vec::new(),
+        test: Vec::new(),
+        faults: Vec::new(),
+    }
+}
+
+/// The model files that were named, a run's folder standing for those of all its folds.
+fn model_files(models: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for model in models {
+        if !model.is_dir() {
+            files.push(model.clone());
+            continue;
+        }
+        let act = || format!("cannot list {}", model.display());
+        let mut of_run = Vec::new();
+        for entry in std::fs::read_dir(model).with_context(act)? {
+            let folder = entry.with_context(act)?.path();
+            let is_fold = folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("fold_"));
+            let file = folder.join("model.safetensors");
+            if is_fold && file.is_file() {
+                of_run.push(file);
+            }
+        }
+        if of_run.is_empty() {
+            return Err(WrongUse(format!("{} has no fold_*/model.safetensors yet; train it first", model.display())).into());
+        }
+        of_run.sort();
+        files.extend(of_run);
+    }
+    Ok(files)
+}

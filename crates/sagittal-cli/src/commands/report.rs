@@ -1,0 +1,172 @@
+//! `sagittal report`: everything about a run on one self-contained page.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use sagittal_data::{Dataset, Plan};
+use sagittal_image::io;
+use sagittal_metrics::{Bootstrap, Metrics};
+use sagittal_report::{CasePicture, CaseRole, Compared, Palette, Progress, ReportInput, html, representative_cases, three_planes};
+use serde_json::{Value, json};
+
+use crate::{
+    args::ReportArgs,
+    commands::predict::label_extension,
+    messages::Messages,
+    outcome::{Outcome, WrongUse},
+    whole_file,
+};
+
+/// Width of a case's picture in pixels: sharp on a wide page, and small enough to send by mail.
+const PICTURE_WIDTH: usize = 1000;
+
+pub(crate) fn run(args: &ReportArgs, messages: &Messages) -> anyhow::Result<Outcome> {
+    let page = write(args, messages)?;
+    messages.result(&json!({ "report": page }), || format!("wrote {}", page.display()))?;
+    Ok(Outcome::Done)
+}
+
+/// Writes `RUN/report.html` and returns its path.
+pub(crate) fn write(args: &ReportArgs, messages: &Messages) -> anyhow::Result<PathBuf> {
+    WrongUse::unless_exists(&args.run, "the folder of a run")?;
+    let record_path = args.run.join("run.json");
+    if !record_path.is_file() {
+        let cure = "name the folder that `sagittal train -o` was given";
+        return Err(WrongUse(format!("{} holds no run.json, so it is no run; {cure}", args.run.display())).into());
+    }
+    let record: Value = serde_json::from_str(&read(&record_path)?).with_context(|| format!("{} is not JSON", record_path.display()))?;
+    let plan = Plan::read(&args.run.join(Plan::FILE_NAME))?;
+    let folds: Vec<&String> = record["folds"].as_object().into_iter().flat_map(|folds| folds.keys()).collect();
+    let Some(first) = folds.first() else { bail!("{} names no fold; train one", record_path.display()) };
+    let first_folder = args.run.join(format!("fold_{first}"));
+
+    let mut warnings = Vec::new();
+    let progress = std::fs::read_to_string(first_folder.join("progress.jsonl")).map(|text| Progress::parse(&text)).unwrap_or_default();
+    if progress.records.is_empty() {
+        warnings.push(format!("Fold {first} has finished no epoch yet."));
+    }
+    let metrics = metrics_of(&args.run, &folds, &mut warnings)?;
+    if folds.len() > 1 {
+        warnings.push(format!("Scores are those of {} folds together; curves and GIF are those of fold {first}.", folds.len()));
+    }
+    let values: Vec<u16> = plan.labels.iter().skip(1).map(|label| label.value).collect();
+    let pictures = match &metrics {
+        Some(metrics) => pictures_of(metrics, &record, &args.run, &folds, &Palette::new(&values), &mut warnings),
+        None => Vec::new(),
+    };
+    let training = &record["folds"][first];
+    let minutes = progress.records.last().and_then(|record| record.elapsed_s).map(|seconds| seconds / 60.0);
+    let fold_names: Vec<&str> = folds.iter().map(|fold| fold.as_str()).collect();
+    let input = ReportInput {
+        dataset: plan.dataset.clone(),
+        fold: Some(if folds.len() == 1 { format!("fold {first}") } else { format!("folds {}", fold_names.join(", ")) }),
+        model: Some(if plan.patch[0] == 1 { "2-D U-Net".to_owned() } else { "3-D U-Net".to_owned() }),
+        minutes,
+        seed: training["seed"].as_u64(),
+        plan_words: plan.describe(),
+        classes: plan.labels.iter().skip(1).map(|label| label.name.clone()).collect(),
+        progress,
+        metrics,
+        pictures,
+        training_gif: std::fs::read(first_folder.join("training.gif")).ok(),
+        provenance: provenance(&record, training),
+        warnings,
+    };
+    let page = args.run.join("report.html");
+    whole_file::write(&page, html(&input))?;
+    for warning in &input.warnings {
+        messages.say(format_args!("note: {warning}"));
+    }
+    Ok(page)
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// The scores of all folds together.
+fn metrics_of(run: &Path, folds: &[&String], warnings: &mut Vec<String>) -> anyhow::Result<Option<Metrics>> {
+    let mut all: Option<Metrics> = None;
+    for fold in folds {
+        let path = run.join(format!("fold_{fold}")).join("validation").join("metrics.json");
+        if !path.is_file() {
+            warnings.push(format!("Fold {fold} has not been validated yet."));
+            continue;
+        }
+        let of_fold = Metrics::from_json(&read(&path)?).with_context(|| format!("reading {}", path.display()))?;
+        all = Some(match all {
+            None => of_fold,
+            Some(before) if before.labels == of_fold.labels => {
+                let cases = before.cases.into_iter().chain(of_fold.cases).collect();
+                let failed = before.failed.into_iter().chain(of_fold.failed).collect();
+                Metrics::new(before.labels, before.region, cases, failed, &Bootstrap::default())
+            }
+            Some(_) => bail!("{} scores other labels than the folds before it; validate it again", path.display()),
+        });
+    }
+    if let Some(metrics) = &all {
+        warnings.extend(metrics.failed.iter().map(|failed| format!("Case {} was not scored: {}.", failed.case, failed.reason)));
+    }
+    Ok(all)
+}
+
+/// Best, median and worst case as pictures, as far as their files are still there.
+fn pictures_of(
+    metrics: &Metrics,
+    record: &Value,
+    run: &Path,
+    folds: &[&String],
+    palette: &Palette,
+    warnings: &mut Vec<String>,
+) -> Vec<CasePicture> {
+    let folder = record["dataset"]["folder"].as_str().unwrap_or_default();
+    let dataset = match Dataset::open(Path::new(folder)) {
+        Ok(dataset) => dataset,
+        Err(error) => {
+            warnings.push(format!("Cases are not shown, because the data set cannot be opened: {error}."));
+            return Vec::new();
+        }
+    };
+    let mut pictures = Vec::new();
+    for (role, case) in representative_cases(metrics) {
+        match picture(&dataset, &case, role, metrics, run, folds, palette) {
+            Ok(picture) => pictures.push(picture),
+            Err(error) => warnings.push(format!("Case {case} is not shown: {error:#}.")),
+        }
+    }
+    pictures
+}
+
+fn picture(
+    dataset: &Dataset,
+    id: &str,
+    role: CaseRole,
+    metrics: &Metrics,
+    run: &Path,
+    folds: &[&String],
+    palette: &Palette,
+) -> anyhow::Result<CasePicture> {
+    let case = dataset.training_case(id).context("the data set does not have it any more")?;
+    let name = format!("{id}{}", label_extension(case.images.first().context("it has no image")?));
+    let prediction = folds.iter().map(|fold| run.join(format!("fold_{fold}")).join("validation").join(&name)).find(|path| path.is_file());
+    let prediction = io::read_label_map(&prediction.context("its prediction is gone")?)?;
+    let (image, reference) = (dataset.read_image(case)?, dataset.read_labels(case)?);
+    let compared = Compared { image: &image, reference: Some(&reference), prediction: Some(&prediction), palette };
+    let dice = metrics.cases.iter().find(|score| score.case == id).and_then(|score| score.mean_dice);
+    Ok(CasePicture { case: id.to_owned(), role, dice, png: three_planes(&compared, PICTURE_WIDTH)?.to_png()? })
+}
+
+/// What is needed to repeat the training.
+fn provenance(record: &Value, training: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let entries = [
+        ("command", &training["command"]),
+        ("program", &training["program"]),
+        ("seed", &training["seed"]),
+        ("threads", &training["threads"]),
+        ("device", &training["device"]),
+        ("data set", &record["dataset"]["folder"]),
+        ("data digest (SHA-256)", &record["dataset"]["sha256"]),
+    ];
+    entries.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.to_owned(), text(value))).collect()
+}

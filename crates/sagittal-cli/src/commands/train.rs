@@ -1,0 +1,229 @@
+//! `sagittal train`: one fold of a data set, from its files to a model with its scores.
+
+pub(crate) mod run_folder;
+mod validation;
+mod watch;
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context;
+use sagittal_data::{
+    Batch, Case, Dataset, Fingerprint, Fold, FoldChoice, Plan, PlanOptions, Seed, Splits,
+    loader::{Loader, LoaderOptions, Purpose},
+    training_set::{TrainingSet, TrainingSetOptions},
+};
+use sagittal_metrics::Metrics;
+use sagittal_nets::{Network, NetworkConfig};
+use sagittal_tensor::Device;
+use sagittal_train::{Budget, RunOptions, StopReason, Trainer, TrainerOptions, has_checkpoint, read_checkpoint};
+use serde_json::json;
+
+use crate::{
+    args::TrainArgs,
+    commands::evaluate,
+    messages::{Messages, Unit},
+    outcome::{Outcome, WrongUse},
+    stop::Stop,
+};
+use run_folder::RunFolder;
+use watch::Watch;
+
+/// Streams of randomness, so that no purpose disturbs another.
+const WEIGHTS: u64 = 1;
+
+/// Threads that prepare patches while the network computes: one keeps up with a network on the processor.
+const LOADING_THREADS: usize = 1;
+/// Batches that wait for the network at most.
+const BATCHES_AHEAD: usize = 4;
+
+pub(crate) fn run(args: &TrainArgs, messages: &Messages) -> anyhow::Result<Outcome> {
+    let stop = Stop::on_ctrl_c()?;
+    let Some(metrics) = train(args, messages, &stop)? else { return Ok(Outcome::Done) };
+    messages.result(&metrics, || evaluate::in_words(&metrics))?;
+    Ok(if metrics.failed.is_empty() { Outcome::Done } else { Outcome::SomeFailed })
+}
+
+/// Trains, then predicts and scores the validation cases of the fold; no scores if somebody asked to stop before.
+pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyhow::Result<Option<Metrics>> {
+    WrongUse::unless_exists(&args.dataset, "the folder of a data set")?;
+    let dataset = Dataset::open(&args.dataset)?;
+    let folder = RunFolder::new(&args.output, args.fold);
+    let is_begun = has_checkpoint(&folder.fold.checkpoint());
+    match (args.resume, is_begun) {
+        (false, true) => {
+            let fold = folder.fold.0.display();
+            return Err(WrongUse(format!("{fold} holds a training already; go on with --resume, or name another folder with -o")).into());
+        }
+        (true, false) => messages.say(format_args!("{} holds no checkpoint yet; starting from the beginning", folder.fold.0.display())),
+        _ => {}
+    }
+    std::fs::create_dir_all(&folder.fold.0).with_context(|| format!("cannot make {}", folder.fold.0.display()))?;
+    let plan = plan_of(args, &dataset, &folder, messages)?;
+    let fold = fold_of(args.fold, &dataset, &folder)?;
+    let digest = dataset.digest()?;
+    folder.record(args, &dataset, &digest)?;
+    for line in plan.describe().lines() {
+        messages.say(line);
+    }
+
+    let device = Device::of_name(args.on.device.name())?;
+    let options = TrainingSetOptions { cache: Some(folder.root.join("preprocessed")), memory_bytes: memory_for_cases(args) };
+    let prepare = |ids: &[String], title: &str| {
+        let progress = messages.progress(title, Unit::Cases, ids.len() as u64);
+        let cases = ids.iter().filter_map(|id| dataset.training_case(id)).collect::<Vec<_>>();
+        TrainingSet::prepare(&dataset, &cases, &plan, &options, &|done, total| progress.set(done as u64, total as u64))
+            .context("cannot prepare the training; `sagittal check` lists everything that is wrong with the data set")
+    };
+    let training = prepare(&fold.training, "preprocessing training cases")?;
+    let validation = prepare(&fold.validation, "preprocessing validation cases")?;
+    for (case, error) in training.failures().iter().chain(validation.failures()) {
+        messages.say(format_args!("case {case} is left out: {:#}", anyhow::anyhow!("{error}")));
+    }
+
+    let seed = Seed(args.random.seed);
+    let config: NetworkConfig =
+        serde_json::from_value(serde_json::to_value(&plan.network)?).context("the plan's network is not one that can be built")?;
+    let network = Network::new(&config, &mut seed.stream(&[WEIGHTS]), &device)?;
+    let mut trainer = Trainer::new(network, trainer_options(&plan), device.clone());
+    let options = run_options(args, &plan, &dataset, &digest)?;
+    if is_begun {
+        read_checkpoint(&folder.fold.checkpoint(), &mut trainer, &options.identity)?;
+        messages.say(format_args!("resuming after step {}", trainer.progress.step));
+    }
+    let (training, validation) = (Arc::new(training), Arc::new(validation));
+    let validation_batches = validation_batches(&validation, &plan, seed)?;
+    let loading = LoaderOptions {
+        seed,
+        first_step: trainer.progress.step,
+        threads: LOADING_THREADS,
+        ahead: BATCHES_AHEAD,
+        purpose: Purpose::Training,
+    };
+    let mut loader = Loader::start(Arc::clone(&training), &plan, loading);
+    let mut batches = std::iter::repeat_with(move || loader.next_batch());
+
+    let mut watch =
+        Watch::start(messages, &folder, &dataset, &fold, &plan, &device, stop, options.budget, trainer.progress.epochs.clone())?;
+    let outcome = sagittal_train::run(&mut trainer, &mut batches, &validation_batches, &folder.fold, &options, &mut watch)?;
+    drop(batches);
+    drop(watch);
+    let (steps, minutes) = (outcome.steps, outcome.elapsed.as_secs_f64() / 60.0);
+    match outcome.reason {
+        StopReason::Done => messages.say(format_args!("trained {steps} steps in {minutes:.1} minutes")),
+        StopReason::Patience => {
+            messages.say(format_args!("trained {steps} steps in {minutes:.1} minutes; stopped because validation did not improve any more"))
+        }
+        StopReason::Requested => {
+            let model = folder.fold.model();
+            messages.say(format_args!("stopped after {steps} steps; {} is complete, --resume goes on", model.display()));
+            return Ok(None);
+        }
+    }
+    validation::score(&trainer.network, &plan, &dataset, &fold, &folder, seed, &device, messages, stop).map(Some)
+}
+
+/// The plan by which the run trains: the run's own if it has one, else one that was given, else a new one.
+fn plan_of(args: &TrainArgs, dataset: &Dataset, folder: &RunFolder, messages: &Messages) -> anyhow::Result<Plan> {
+    let own = folder.root.join(Plan::FILE_NAME);
+    if own.is_file() {
+        let plan = Plan::read(&own)?;
+        if let Some(given) = &args.plan
+            && Plan::read(given)? != plan
+        {
+            let cure = "leave --plan out, or name another folder with -o";
+            return Err(WrongUse(format!("{} is not the plan of the run, {}; {cure}", given.display(), own.display())).into());
+        }
+        return Ok(plan);
+    }
+    let plan = match &args.plan {
+        Some(given) => Plan::read(given)?,
+        None => {
+            let cases: Vec<&Case> = dataset.training.iter().filter(|case| case.labels.is_some()).collect();
+            let defaults = PlanOptions::default();
+            let options = PlanOptions { memory_bytes: args.budget.memory.unwrap_or(defaults.memory_bytes), ..defaults };
+            let progress = messages.progress("reading", Unit::Cases, cases.len() as u64);
+            let fingerprint =
+                Fingerprint::extract(dataset, &cases, options.orientation, &|done, total| progress.set(done as u64, total as u64))
+                    .context("cannot plan; `sagittal check` lists everything that is wrong with the data set")?;
+            drop(progress);
+            crate::whole_file::write(&folder.root.join("fingerprint.json"), &serde_json::to_string_pretty(&fingerprint)?)?;
+            Plan::make(&fingerprint, &options)?
+        }
+    };
+    if plan.channels.len() != dataset.channels.len() || plan.labels != dataset.labels {
+        let cure = "plan this data set with `sagittal plan`";
+        return Err(WrongUse(format!("the plan was made for other channels or labels than {} has; {cure}", dataset.name)).into());
+    }
+    plan.write(&own)?;
+    Ok(plan)
+}
+
+/// The cases of the fold, by the run's splits if it has them.
+fn fold_of(choice: FoldChoice, dataset: &Dataset, folder: &RunFolder) -> anyhow::Result<Fold> {
+    let path = folder.root.join(Splits::FILE_NAME);
+    let splits = if path.is_file() {
+        Splits::read(&path, dataset)?
+    } else {
+        let labelled = dataset.training.iter().filter(|case| case.labels.is_some()).count();
+        let n_folds = Splits::N_FOLDS.min(labelled);
+        let splits = Splits::make(dataset, n_folds, Splits::NNUNET_SEED)?;
+        splits.write(&path)?;
+        splits
+    };
+    Ok(splits.fold(choice)?)
+}
+
+fn trainer_options(plan: &Plan) -> TrainerOptions {
+    let training = &plan.training;
+    TrainerOptions {
+        optimizer: training.optimizer,
+        learning_rate: training.learning_rate,
+        momentum: training.momentum,
+        weight_decay: training.weight_decay,
+        gradient_clip: training.gradient_clip,
+        // nnU-Net pools the batch for 2-D networks, whose slices often lack a class.
+        batch_dice: plan.patch[0] == 1,
+    }
+}
+
+fn run_options(args: &TrainArgs, plan: &Plan, dataset: &Dataset, digest: &str) -> anyhow::Result<RunOptions> {
+    let budget = match (args.length.time, args.length.epochs) {
+        (Some(time), _) => Budget::Time(time),
+        (None, epochs) => Budget::Epochs(epochs.unwrap_or(plan.training.epochs) as u64),
+    };
+    let fold = run_folder::fold_name(args.fold);
+    let provenance = json!({
+        "program": concat!("sagittal ", env!("CARGO_PKG_VERSION")),
+        "dataset": dataset.name,
+        "dataset_sha256": digest,
+        "fold": fold,
+        "seed": args.random.seed,
+    });
+    Ok(RunOptions {
+        budget,
+        steps_per_epoch: plan.training.iterations_per_epoch as u64,
+        patience: args.patience.map(|epochs| epochs as u64),
+        identity: json!({ "fold": fold, "seed": args.random.seed, "dataset_sha256": digest, "plan": plan }),
+        facts: json!({ "plan": plan, "provenance": provenance }),
+    })
+}
+
+/// The patches on which every epoch is scored: the same ones each time, so that epochs can be compared.
+fn validation_batches(set: &Arc<TrainingSet>, plan: &Plan, seed: Seed) -> anyhow::Result<Vec<Batch>> {
+    if set.cases().is_empty() {
+        return Ok(Vec::new());
+    }
+    let options = LoaderOptions { seed, first_step: 0, threads: 0, ahead: 1, purpose: Purpose::Validation };
+    let mut loader = Loader::start(Arc::clone(set), plan, options);
+    Ok((0..plan.training.validation_iterations).map(|_| loader.next_batch()).collect::<Result<_, _>>()?)
+}
+
+/// Memory for preprocessed cases: a quarter of what may be used. Larger sets are read from disk patch by patch.
+fn memory_for_cases(args: &TrainArgs) -> u64 {
+    args.budget.memory.unwrap_or(PlanOptions::default().memory_bytes) / 4
+}
+
+/// A path from the root, for records.
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}

@@ -1,0 +1,69 @@
+//! The folder of a run: where everything goes, and the record that says how to repeat it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use sagittal_data::{Dataset, FoldChoice};
+use sagittal_train::FoldFolder;
+use serde_json::{Value, json};
+
+use crate::{args::TrainArgs, whole_file};
+
+/// A run's folder and that of one of its folds.
+#[derive(Clone, Debug)]
+pub(crate) struct RunFolder {
+    pub(crate) root: PathBuf,
+    pub(crate) fold: FoldFolder,
+}
+
+/// `0`, `1`, … or `all`.
+pub(crate) fn fold_name(fold: FoldChoice) -> String {
+    match fold {
+        FoldChoice::Index(index) => index.to_string(),
+        FoldChoice::All => "all".to_owned(),
+    }
+}
+
+impl RunFolder {
+    pub(crate) fn new(root: &Path, fold: FoldChoice) -> Self {
+        Self { root: root.to_owned(), fold: FoldFolder(root.join(format!("fold_{}", fold_name(fold)))) }
+    }
+
+    /// Where the predictions of the validation cases and their scores go.
+    pub(crate) fn validation(&self) -> PathBuf {
+        self.fold.0.join("validation")
+    }
+
+    /// The five panels over training.
+    pub(crate) fn gif(&self) -> PathBuf {
+        self.fold.0.join("training.gif")
+    }
+
+    /// The frames of the GIF.
+    pub(crate) fn gif_frames(&self) -> PathBuf {
+        self.fold.0.join("training_gif")
+    }
+
+    /// Notes in `run.json` how this training was started; those of other folds stay.
+    pub(crate) fn record(&self, args: &TrainArgs, dataset: &Dataset, digest: &str) -> anyhow::Result<()> {
+        let path = self.root.join("run.json");
+        let mut run: Value = match std::fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(&text).with_context(|| format!("{} is not JSON; delete it to go on", path.display()))?,
+            Err(_) => json!({}),
+        };
+        let command: Vec<String> = std::env::args().collect();
+        run["format_version"] = 1.into();
+        run["dataset"] = json!({ "name": dataset.name, "folder": super::absolute(&dataset.root), "sha256": digest });
+        run["folds"][fold_name(args.fold)] = json!({
+            "command": command.join(" "),
+            "program": concat!("sagittal ", env!("CARGO_PKG_VERSION")),
+            "seed": args.random.seed,
+            "device": args.on.device.name(),
+            "threads": rayon::current_num_threads(),
+            "time_s": args.length.time.map(|time| time.as_secs_f64()),
+            "epochs": args.length.epochs,
+            "patience": args.patience,
+        });
+        whole_file::write(&path, &(serde_json::to_string_pretty(&run)? + "\n"))
+    }
+}

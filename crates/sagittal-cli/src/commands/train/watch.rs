@@ -1,0 +1,201 @@
+//! What a person sees of a training: a bar or plain lines, the curves, and the GIF of one validation case.
+
+use std::{
+    io::IsTerminal,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use sagittal_data::{Dataset, Fold, Plan};
+use sagittal_image::{Image, LabelMap};
+use sagittal_infer::{Ensemble, PredictOptions};
+use sagittal_nets::Network;
+use sagittal_report::{Palette, Progress, TrainingGif};
+use sagittal_tensor::Device;
+use sagittal_train::{Budget, EpochRecord, Events, Trainer};
+
+use super::run_folder::RunFolder;
+use crate::{messages::Messages, stop::Stop, whole_file};
+
+/// Ticks of the bar for the whole budget.
+const TICKS: u64 = 1000;
+/// The GIF is encoded anew this often, and at the end; its frames are kept after every epoch.
+const ENCODE_EVERY: Duration = Duration::from_secs(60);
+
+/// One pair of eyes on a training.
+pub(super) struct Watch<'a> {
+    messages: &'a Messages,
+    folder: &'a RunFolder,
+    plan: &'a Plan,
+    device: &'a Device,
+    stop: &'a Stop,
+    budget: Budget,
+    bar: ProgressBar,
+    on_terminal: bool,
+    started: Instant,
+    first_fraction: Option<f64>,
+    fraction: f64,
+    records: Vec<EpochRecord>,
+    picture: Option<Picture>,
+}
+
+/// The case whose prediction is drawn after every epoch.
+struct Picture {
+    case: String,
+    image: Image,
+    reference: LabelMap,
+    gif: TrainingGif,
+    encoded: Instant,
+}
+
+impl<'a> Watch<'a> {
+    #[allow(clippy::too_many_arguments, reason = "everything that a person may want to see of a training")]
+    pub(super) fn start(
+        messages: &'a Messages,
+        folder: &'a RunFolder,
+        dataset: &Dataset,
+        fold: &Fold,
+        plan: &'a Plan,
+        device: &'a Device,
+        stop: &'a Stop,
+        budget: Budget,
+        records: Vec<EpochRecord>,
+    ) -> anyhow::Result<Self> {
+        let on_terminal = std::io::stderr().is_terminal();
+        let target = if on_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let style = ProgressStyle::with_template("training {bar:30} {percent} %, {msg}").expect("the template above is well formed");
+        let bar = ProgressBar::with_draw_target(Some(TICKS), target).with_style(style);
+        let picture = match fold.validation.first() {
+            Some(id) => Some(Picture::start(id, folder, dataset, plan)?),
+            None => None,
+        };
+        let started = Instant::now();
+        Ok(Self {
+            messages,
+            folder,
+            plan,
+            device,
+            stop,
+            budget,
+            bar,
+            on_terminal,
+            started,
+            first_fraction: None,
+            fraction: 0.0,
+            records,
+            picture,
+        })
+    }
+
+    /// Time left, by the part of the budget that was used since this program began.
+    fn left(&self) -> Option<Duration> {
+        let used = self.fraction - self.first_fraction?;
+        (used > 0.0).then(|| self.started.elapsed().mul_f64(((1.0 - self.fraction) / used).clamp(0.0, 1e6)))
+    }
+
+    /// `Dice anterior 0.81, posterior 0.79`.
+    fn dice_in_words(&self, record: &EpochRecord) -> String {
+        let names = self.plan.labels.iter().skip(1).map(|label| &label.name);
+        let each = names.zip(&record.validation_dice).map(|(name, dice)| match dice {
+            Some(dice) => format!("{name} {dice:.3}"),
+            None => format!("{name} absent"),
+        });
+        let each: Vec<String> = each.collect();
+        if each.is_empty() { "no validation".to_owned() } else { format!("Dice {}", each.join(", ")) }
+    }
+
+    /// Draws the prediction of the picture's case into its GIF.
+    fn draw(&mut self, epoch: u64, network: &Network) -> anyhow::Result<()> {
+        let Some(picture) = &mut self.picture else { return Ok(()) };
+        let ensemble = Ensemble::new(vec![network.clone()], self.plan.clone(), self.device);
+        let options = PredictOptions { mirror: false, ..PredictOptions::default() };
+        let labels = ensemble.predict(&picture.case, picture.image.clone(), options, &mut |_, _| {})?;
+        let prediction = LabelMap { labels, geometry: picture.reference.geometry.clone(), header: picture.reference.header.clone() };
+        let values: Vec<u16> = self.plan.labels.iter().skip(1).map(|label| label.value).collect();
+        let scores = sagittal_metrics::score_case(&prediction, &picture.reference, &values, None)?;
+        let dice = sagittal_metrics::CaseScore::new(&picture.case, scores).mean_dice;
+        picture.gif.add(epoch as usize, dice, &picture.image, &picture.reference, &prediction)?;
+        if picture.encoded.elapsed() >= ENCODE_EVERY {
+            picture.encode(self.folder)?;
+        }
+        Ok(())
+    }
+}
+
+impl Picture {
+    fn start(id: &str, folder: &RunFolder, dataset: &Dataset, plan: &Plan) -> anyhow::Result<Self> {
+        let case = dataset.training_case(id).with_context(|| format!("the data set has no case {id}"))?;
+        let (image, reference) = (dataset.read_image(case)?, dataset.read_labels(case)?);
+        let values: Vec<u16> = plan.labels.iter().skip(1).map(|label| label.value).collect();
+        let gif = TrainingGif::start(&folder.gif_frames(), &image, &reference, &Palette::new(&values))?;
+        Ok(Self { case: id.to_owned(), image, reference, gif, encoded: Instant::now() })
+    }
+
+    fn encode(&mut self, folder: &RunFolder) -> anyhow::Result<()> {
+        self.encoded = Instant::now();
+        whole_file::write(&folder.gif(), &self.gif.encode()?)
+    }
+}
+
+impl Events for Watch<'_> {
+    fn step(&mut self, trainer: &Trainer, loss: f32, learning_rate: f64, fraction: f64, _: Duration) {
+        self.first_fraction.get_or_insert(fraction);
+        self.fraction = fraction;
+        self.bar.set_position((fraction * TICKS as f64) as u64);
+        let left = self.left().map_or_else(String::new, |left| format!(", {} left", HumanDuration(left)));
+        let dice = self.records.last().map_or_else(String::new, |record| format!(", {}", self.dice_in_words(record)));
+        let (epoch, step) = (trainer.progress.epochs.len() + 1, trainer.progress.step);
+        self.bar.set_message(format!("epoch {epoch}, step {step}, loss {loss:.3}, rate {learning_rate:.1e}{dice}{left}"));
+    }
+
+    fn epoch(&mut self, record: &EpochRecord, network: &Network) {
+        self.records.push(record.clone());
+        if !self.on_terminal {
+            let EpochRecord { epoch, step, training_loss, samples_per_s, .. } = record;
+            let validation = record.validation_loss.map_or_else(String::new, |loss| format!(", validation {loss:.3}"));
+            let left = match self.budget {
+                Budget::Epochs(n) => format!(" of {n}"),
+                Budget::Time(_) => String::new(),
+            };
+            let time = self.left().map_or_else(String::new, |left| format!(", {} left", HumanDuration(left)));
+            let dice = self.dice_in_words(record);
+            self.messages.say(format_args!(
+                "epoch {epoch}{left}: step {step}, loss {training_loss:.3}{validation}, {dice}, {samples_per_s:.1} patches/s{time}"
+            ));
+        }
+        // A picture that cannot be made is no reason to lose a training.
+        if let Err(error) = self.draw(record.epoch, network) {
+            self.bar.suspend(|| self.messages.say(format_args!("the training GIF could not be continued: {error:#}")));
+            self.picture = None;
+        }
+        if let Err(error) = self.curves() {
+            self.bar.suspend(|| self.messages.say(format_args!("the learning curves could not be drawn: {error:#}")));
+        }
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.stop.requested()
+    }
+}
+
+impl Watch<'_> {
+    fn curves(&self) -> anyhow::Result<()> {
+        let names: Vec<String> = self.plan.labels.iter().skip(1).map(|label| label.name.clone()).collect();
+        let path = self.folder.fold.progress();
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let png = sagittal_report::progress_png(&Progress::parse(&text).records, &names)?;
+        whole_file::write(&self.folder.fold.0.join("progress.png"), &png)
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+        if let Some(picture) = &mut self.picture
+            && let Err(error) = picture.encode(self.folder)
+        {
+            self.messages.say(format_args!("the training GIF could not be written: {error:#}"));
+        }
+    }
+}

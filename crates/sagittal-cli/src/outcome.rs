@@ -1,0 +1,52 @@
+//! How a command ended, and the exit code that says so.
+
+use std::process::ExitCode;
+
+/// How a command ended that did what it could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Everything was done.
+    Done,
+    /// Some case failed; the rest is done and the failures were listed.
+    SomeFailed,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Done => Self::SUCCESS,
+            Outcome::SomeFailed => Self::from(1),
+        }
+    }
+}
+
+/// The command line cannot mean what it says: a path that is not there, options that exclude each other.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct WrongUse(pub(crate) String);
+
+impl WrongUse {
+    /// Refuses a path that does not exist; `what` names what was expected there.
+    pub(crate) fn unless_exists(path: &std::path::Path, what: &str) -> Result<(), Self> {
+        if path.exists() { Ok(()) } else { Err(Self(format!("{} does not exist; expected {what}", path.display()))) }
+    }
+}
+
+/// 2 for wrong use, 1 for everything else that stops a command.
+pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
+    ExitCode::from(if error.is::<WrongUse>() { 2 } else { 1 })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn wrong_use_is_two_even_with_context() {
+        let wrong = Err::<(), _>(WrongUse("x".to_owned())).context("reading the arguments").expect_err("it is an error");
+        assert_eq!(format!("{:?}", exit_code(&wrong)), format!("{:?}", ExitCode::from(2)));
+        assert_eq!(format!("{:?}", exit_code(&anyhow::anyhow!("disk full"))), format!("{:?}", ExitCode::from(1)));
+    }
+}

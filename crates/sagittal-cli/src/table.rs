@@ -1,0 +1,27 @@
+//! Columns of text.
+
+/// Rows under each other: the first column to the left, the others to the right, two spaces between.
+pub(crate) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let mut text = String::new();
+    for row in rows {
+        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+            text += &if column == 0 { format!("{cell:<width$}") } else { format!("  {cell:>width$}") };
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [["label", "n"], ["größe", "100"], ["a", ""]].map(|row| row.map(str::to_owned));
+        assert_eq!(aligned(&rows), "label    n\ngröße  100\na\n");
+    }
+}

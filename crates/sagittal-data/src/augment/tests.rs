@@ -1,0 +1,119 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use crate::{Seed, TrainingCase, plan::Channel, planner::example_plan, training_set::StoredCase};
+use rand::RngExt;
+
+fn case(shape: [usize; 4]) -> StoredCase {
+    let mut rng = Seed(5).stream(&[]);
+    let [_, z, y, x] = shape;
+    let data = (0..shape.iter().product()).map(|_| rng.random_range(-2.0..2.0)).collect();
+    let labels = (0..z * y * x).map(|index| [OUTSIDE, 0, 1, 2][index / 7 % 4]).collect();
+    StoredCase::in_memory(TrainingCase { id: "x".into(), data, labels, shape, class_locations: vec![] })
+}
+
+fn make(augmenter: &Augmenter, params: &Params, case: &StoredCase, lower: [i64; 3]) -> (Vec<f32>, Vec<i16>) {
+    let n: usize = augmenter.patch.iter().product();
+    let (mut image, mut labels) = (vec![0.0; augmenter.masked.len() * n], vec![0; n]);
+    let upper = std::array::from_fn(|axis| lower[axis] + augmenter.source_size[axis] as i64);
+    let window = case.window(lower, upper).unwrap();
+    augmenter.apply(params, &window, Place { case: 0, lower }, &mut image, &mut labels, &mut Scratch::default());
+    (image, labels)
+}
+
+#[test]
+fn transforms_are_drawn_as_often_as_the_plan_says() {
+    let plan = example_plan();
+    let augmenter = Augmenter::new(&plan);
+    let n = 20_000;
+    let mut rng = Seed(1).stream(&[]);
+    let drawn: Vec<Params> = (0..n).map(|_| augmenter.sample(&mut rng)).collect();
+    let often = |f: fn(&Params) -> bool| drawn.iter().filter(|params| f(params)).count() as f64 / f64::from(n);
+    type IsDrawn = fn(&Params) -> bool;
+    let expected: [(&str, IsDrawn, f64); 10] = [
+        ("spatial", |params| params.spatial.is_some(), 1.0 - 0.8 * 0.8),
+        ("noise", |params| params.noise.is_some(), 0.1),
+        ("blur", |params| params.blur.is_some(), 0.2),
+        ("brightness", |params| params.brightness.is_some(), 0.15),
+        ("contrast", |params| params.contrast.is_some(), 0.15),
+        ("low resolution", |params| params.low_resolution.is_some(), 0.25),
+        ("gamma of the inverted image", |params| params.gamma_inverted.is_some(), 0.1),
+        ("gamma", |params| params.gamma.is_some(), 0.3),
+        ("mirrored along Z", |params| params.mirrored[0], 0.5),
+        ("mirrored along X", |params| params.mirrored[2], 0.5),
+    ];
+    for (name, is_drawn, probability) in expected {
+        assert!((often(is_drawn) - probability).abs() < 0.015, "{name}: {} for {probability}", often(is_drawn));
+    }
+    let factors: Vec<f32> = drawn.iter().filter_map(|params| params.gamma.as_ref()).flatten().copied().collect();
+    assert!(factors.iter().all(|factor| (0.7..=1.5).contains(factor)));
+    let below = factors.iter().filter(|factor| **factor < 1.0).count() as f64 / factors.len() as f64;
+    assert!((below - 0.5).abs() < 0.03);
+}
+
+#[test]
+fn a_patch_depends_on_its_draw_alone() {
+    let plan = example_plan();
+    let augmenter = Augmenter::new(&plan);
+    let case = case([1, 45, 60, 50]);
+    let draw = |seed| augmenter.sample(&mut Seed(seed).stream(&[]));
+    for seed in 0..10 {
+        assert_eq!(make(&augmenter, &draw(seed), &case, [-10, -3, 2]), make(&augmenter, &draw(seed), &case, [-10, -3, 2]));
+    }
+    let patches: Vec<_> = (0..10).map(|seed| make(&augmenter, &draw(seed), &case, [-10, -3, 2]).0).collect();
+    assert!(patches.windows(2).any(|pair| pair[0] != pair[1]));
+    assert!(patches.iter().flatten().all(|voxel| voxel.is_finite()));
+}
+
+#[test]
+fn without_augmentation_the_patch_is_cut_out() {
+    let plan = example_plan();
+    let augmenter = Augmenter::none(&plan);
+    let case = case([1, 45, 60, 50]);
+    let (image, labels) = make(&augmenter, &augmenter.sample(&mut Seed(1).stream(&[])), &case, [2, 1, 3]);
+    let window = case.window([0; 3], [99; 3]).unwrap();
+    let from = (2 * 60 + 1) * 50 + 3;
+    assert_eq!(image[..40], window.data[from..][..40]);
+    assert!(labels.iter().zip(0..).take(40).all(|(label, x)| *label == window.labels[from + x].max(0)));
+}
+
+#[test]
+fn masked_channels_stay_zero_outside_the_image() {
+    let mut plan = example_plan();
+    let zscore = |masked| Channel { name: "x".into(), normalization: Normalization::Zscore { masked } };
+    plan.channels = vec![zscore(true), zscore(false)];
+    let augmenter = Augmenter::new(&plan);
+    let case = case([2, 45, 60, 50]);
+    let params = Params {
+        noise: noise::sample(&crate::plan::NoisePlan { probability: 1.0, sigma: [0.1, 0.1] }, &mut Seed(1).stream(&[])),
+        ..Params::default()
+    };
+    let (image, labels) = make(&augmenter, &params, &case, [-20, 0, 0]);
+    let n = labels.len();
+    // Beyond the border everything is outside.
+    assert!(image[..200].iter().all(|voxel| *voxel == 0.0) && image[n..][..200].iter().all(|voxel| *voxel != 0.0));
+    assert!(labels.iter().all(|label| (0..3).contains(label)));
+}
+
+#[test]
+fn mirroring_twice_is_nothing() {
+    let patch = [3, 4, 5];
+    let voxels: Vec<usize> = (0..60).collect();
+    for mirrored in [[true, false, false], [false, true, false], [false, false, true], [true; 3]] {
+        let mut once = voxels.clone();
+        mirror::apply(mirrored, &mut once, patch);
+        let at = |axis: usize, at: usize| if mirrored[axis] { patch[axis] - 1 - at } else { at };
+        assert_eq!(once[(5 + 2) * 4 + 2], voxels[(at(0, 1) * 4 + at(1, 2)) * 5 + at(2, 0)]);
+        mirror::apply(mirrored, &mut once, patch);
+        assert_eq!(once, voxels);
+    }
+}
+
+#[test]
+fn contrast_stays_in_the_range_it_had() {
+    let mut voxels = vec![0.0, 1.0, 2.0, 3.0, 4.0];
+    contrast::apply(1.25, &mut voxels);
+    assert_eq!(voxels, [0.0, 0.75, 2.0, 3.25, 4.0]);
+    contrast::apply(0.5, &mut voxels);
+    assert_eq!(voxels, [1.0, 1.375, 2.0, 2.625, 3.0]);
+}

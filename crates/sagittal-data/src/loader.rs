@@ -1,0 +1,148 @@
+//! Batches prepared by threads of their own while the network computes.
+//!
+//! What a batch contains depends on the seed and its step alone, never on threads or on the batches before it: a
+//! training that resumes at step 1000 gets the batches it would have got.
+
+mod queue;
+
+use crate::{
+    Batch, DataError, Plan, Seed,
+    augment::{Augmenter, Scratch},
+    patch_sampler::PatchSampler,
+    training_set::TrainingSet,
+};
+use queue::Queue;
+use std::{
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+/// What batches are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Learning: augmented.
+    Training,
+    /// Measuring: patches as they are, from a random stream of their own.
+    Validation,
+}
+
+/// How batches are loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct LoaderOptions {
+    /// The run's seed.
+    pub seed: Seed,
+    /// The first step to deliver: 0, or where a training resumes.
+    pub first_step: u64,
+    /// Threads that prepare batches; with 0 each is made when it is asked for.
+    pub threads: usize,
+    /// Batches that are prepared ahead at most.
+    pub ahead: usize,
+    /// What for.
+    pub purpose: Purpose,
+}
+
+/// Delivers batches in the order of their steps, without end.
+#[derive(Debug)]
+pub struct Loader {
+    maker: Arc<BatchMaker>,
+    queue: Arc<Queue>,
+    workers: Vec<JoinHandle<()>>,
+    next_step: u64,
+}
+
+/// Makes the batch of a step.
+#[derive(Debug)]
+struct BatchMaker {
+    set: Arc<TrainingSet>,
+    sampler: PatchSampler,
+    augmenter: Augmenter,
+    seed: Seed,
+    purpose: Purpose,
+    n_channels: usize,
+    patch: [usize; 3],
+    batch_size: usize,
+}
+
+impl Loader {
+    /// Starts the threads.
+    ///
+    /// # Panics
+    /// If the set is empty or its cases have another number of channels than the plan.
+    pub fn start(set: Arc<TrainingSet>, plan: &Plan, options: LoaderOptions) -> Self {
+        assert!(!set.cases().is_empty(), "there is no case to load batches from");
+        let n_channels = plan.channels.len();
+        assert!(set.cases().iter().all(|case| case.shape()[0] == n_channels), "cases and plan differ in channels");
+        let (sampler, augmenter) = match options.purpose {
+            Purpose::Training => (PatchSampler::training(plan), Augmenter::new(plan)),
+            Purpose::Validation => (PatchSampler::validation(plan), Augmenter::none(plan)),
+        };
+        let LoaderOptions { seed, first_step, purpose, .. } = options;
+        let maker = BatchMaker { set, sampler, augmenter, seed, purpose, n_channels, patch: plan.patch, batch_size: plan.batch_size };
+        let maker = Arc::new(maker);
+        let queue = Arc::new(Queue::new(first_step, options.ahead.max(1)));
+        let worker = |_| {
+            let (maker, queue) = (Arc::clone(&maker), Arc::clone(&queue));
+            thread::spawn(move || {
+                let mut scratch = Scratch::default();
+                while let Some(step) = queue.take_step() {
+                    // A panic must reach the one who waits for the batch, or it would wait for ever.
+                    queue.put(step, panic::catch_unwind(AssertUnwindSafe(|| maker.make(step, &mut scratch))));
+                }
+            })
+        };
+        let workers = (0..options.threads).map(worker).collect();
+        Self { maker, queue, workers, next_step: first_step }
+    }
+
+    /// The batch of the next step.
+    ///
+    /// # Errors
+    /// If a cached case can no longer be read; the batch of the step after can still be asked for.
+    pub fn next_batch(&mut self) -> Result<Batch, DataError> {
+        let step = self.next_step;
+        self.next_step += 1;
+        if self.workers.is_empty() {
+            return self.maker.make(step, &mut Scratch::default());
+        }
+        self.queue.get(step).unwrap_or_else(|panic| panic::resume_unwind(panic))
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.queue.stop();
+        for worker in self.workers.drain(..) {
+            // Its panic, if any, went to whoever asked for the batch.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl BatchMaker {
+    fn make(&self, step: u64, scratch: &mut Scratch) -> Result<Batch, DataError> {
+        let n_voxels: usize = self.patch.iter().product();
+        let mut images = vec![0.0; self.batch_size * self.n_channels * n_voxels];
+        let mut labels = Vec::with_capacity(self.batch_size * n_voxels);
+        let mut classes = vec![0; n_voxels];
+        for (index, image) in images.chunks_exact_mut(self.n_channels * n_voxels).enumerate() {
+            let mut rng = self.seed.stream(&[self.purpose as u64, step, index as u64]);
+            let place = self.sampler.sample(&self.set, index, &mut rng);
+            let params = self.augmenter.sample(&mut rng);
+            let case = &self.set.cases()[place.case];
+            let upper = std::array::from_fn(|axis| place.lower[axis] + self.sampler.size[axis] as i64);
+            let window = case.window(place.lower, upper).map_err(|error| DataError::Case {
+                case: case.id().into(),
+                finding: format!("its preprocessed form cannot be read: {error}"),
+                cure: "leave the cache alone during training; start again with --resume".into(),
+            })?;
+            self.augmenter.apply(&params, &window, place, image, &mut classes, scratch);
+            labels.extend(classes.iter().map(|&class| class as u8));
+        }
+        let [z, y, x] = self.patch;
+        Ok(Batch { step, images, labels, shape: [self.batch_size, self.n_channels, z, y, x] })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use crate::{Seed, TrainingCase, planner::example_plan};
+
+/// One case with one voxel of class 1 and a block of class 2.
+fn set(shape: [usize; 3]) -> TrainingSet {
+    let [z, y, x] = shape;
+    let n = z * y * x;
+    let class_locations = vec![vec![], vec![[5, 20, 30]], vec![[30, 10, 3], [31, 10, 3]]];
+    TrainingSet::in_memory(vec![TrainingCase {
+        id: "a".into(),
+        data: vec![0.0; n],
+        labels: vec![0; n],
+        shape: [1, z, y, x],
+        class_locations,
+    }])
+}
+
+#[test]
+fn the_last_third_of_a_batch_is_centred_on_foreground_of_all_classes() {
+    let mut plan = example_plan();
+    plan.batch_size = 9;
+    let sampler = PatchSampler::validation(&plan);
+    let set = set([36, 50, 35]);
+    let mut rng = Seed(1).stream(&[]);
+    let mut seen = [0; 2];
+    for _ in 0..400 {
+        for index in 0..9 {
+            let place = sampler.sample(&set, index, &mut rng);
+            // 9 * 0.67 rounds to 6.
+            if index >= 6 {
+                let centre: [i64; 3] = std::array::from_fn(|axis| place.lower[axis] + (plan.patch[axis] / 2) as i64);
+                // Boxes begin at the border at the earliest: [-2, -3, -3] for 40 x 56 x 40 on 36 x 50 x 35.
+                let expected = |voxel: [i64; 3]| -> [i64; 3] { std::array::from_fn(|axis| voxel[axis].max([18, 25, 17][axis])) };
+                let classes = [expected([5, 20, 30]), expected([30, 10, 3]), expected([31, 10, 3])];
+                let class = classes.iter().position(|voxel| *voxel == centre).unwrap();
+                seen[usize::from(class > 0)] += 1;
+            }
+        }
+    }
+    // Classes are drawn with equal chance, whatever their size.
+    assert!(seen.iter().all(|&n| (500..700).contains(&n)), "{seen:?}");
+}
+
+#[test]
+fn small_batches_see_foreground_by_chance() {
+    let mut plan = example_plan();
+    plan.batch_size = 1;
+    let sampler = PatchSampler::validation(&plan);
+    let mut rng = Seed(1).stream(&[]);
+    let n = (0..3000).filter(|_| sampler.is_foreground(0, &mut rng)).count();
+    assert!((900..1080).contains(&n), "{n}");
+    plan.batch_size = 2;
+    let sampler = PatchSampler::validation(&plan);
+    assert!(!sampler.is_foreground(0, &mut rng) && sampler.is_foreground(1, &mut rng));
+}
+
+#[test]
+fn boxes_reach_over_every_border_but_never_leave_the_case() {
+    let mut plan = example_plan();
+    plan.training.foreground_fraction = 0.0;
+    let set = set([36, 60, 200]);
+    for sampler in [PatchSampler::training(&plan), PatchSampler::validation(&plan)] {
+        let mut rng = Seed(2).stream(&[]);
+        let places: Vec<Place> = (0..2000).map(|_| sampler.sample(&set, 0, &mut rng)).collect();
+        for axis in 0..3 {
+            let size = [36, 60, 200][axis];
+            let overhang = (sampler.size[axis] as i64 - plan.patch[axis] as i64).max(sampler.size[axis] as i64 - size);
+            let lowest = places.iter().map(|place| place.lower[axis]).min().unwrap();
+            let highest = places.iter().map(|place| place.lower[axis]).max().unwrap();
+            assert_eq!(lowest, -(overhang + 1) / 2, "axis {axis}");
+            assert_eq!(highest, (size + overhang / 2 + overhang % 2 - sampler.size[axis] as i64).max(lowest), "axis {axis}");
+        }
+    }
+}
+
+#[test]
+fn a_case_without_foreground_gives_any_patch() {
+    let plan = example_plan();
+    let case =
+        TrainingCase { id: "a".into(), data: vec![0.0; 8], labels: vec![0; 8], shape: [1, 2, 2, 2], class_locations: vec![vec![]; 3] };
+    let set = TrainingSet::in_memory(vec![case]);
+    let place = PatchSampler::training(&plan).sample(&set, 1, &mut Seed(1).stream(&[]));
+    assert_eq!(place.case, 0);
+}

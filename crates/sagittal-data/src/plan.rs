@@ -1,0 +1,190 @@
+//! The plan: how a data set is treated, from the file to the last training step, in one JSON file that people read and
+//! edit.
+//!
+//! All axes are the plan's own: those of the working orientation, permuted by [`Plan::axis_order`], slowest first.
+//! [`crate::planner`] makes plans; [`Plan::validate`] checks one that was edited by hand.
+
+mod describe;
+mod network;
+mod training;
+mod validate;
+
+pub use network::{NetworkKind, NetworkPlan};
+pub use training::{
+    AugmentationPlan, BlurPlan, ChanceRange, ContrastPlan, LowResolutionPlan, NoisePlan, OptimizerKind, RotationPlan, TrainingPlan,
+};
+
+use crate::{DataError, dataset::Label};
+use sagittal_image::Rank;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// How a data set is treated. Serialised as `plan.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`Plan::FORMAT_VERSION`] of the program that wrote it.
+    pub format_version: u32,
+    /// Name of the data set.
+    pub dataset: String,
+    /// Spatial axes of the images, 2 or 3. A network may be 2-D on 3-D images: then `patch[0]` is 1.
+    #[serde(with = "rank_number")]
+    pub image_rank: Rank,
+    /// Which orientation the network sees.
+    pub orientation: OrientationRule,
+    /// Axes of the oriented image in the order in which the network sees them; the coarsest comes first.
+    pub axis_order: [usize; 3],
+    /// Channels in order, with their normalisation.
+    pub channels: Vec<Channel>,
+    /// Labels, background first. A label's position is the network's class.
+    pub labels: Vec<Label>,
+    /// Spacing on which the network works, `[Z, Y, X]`; `None` for images without physical size. A 2-D network on 3-D
+    /// images keeps every image's own spacing between slices: the first entry then only describes the data.
+    pub spacing_mm: Option<[f64; 3]>,
+    /// Median shape of the images on that spacing, `[Z, Y, X]`.
+    pub median_shape: [usize; 3],
+    /// What the network sees at once, `[Z, Y, X]`; `Z = 1` for 2-D networks.
+    pub patch: [usize; 3],
+    /// Patches per step.
+    pub batch_size: usize,
+    /// The network.
+    pub network: NetworkPlan,
+    /// How it is trained.
+    pub training: TrainingPlan,
+    /// What that is expected to cost.
+    pub estimate: Estimate,
+}
+
+/// Which orientation the network sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrientationRule {
+    /// Every 3-D image is first turned to superior, anterior, right (nearest axes, no interpolation).
+    Canonical,
+    /// The file's own axes, as nnU-Net does.
+    File,
+}
+
+/// A channel and its normalisation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    /// Its name in the data set.
+    pub name: String,
+    /// How its intensities are brought to a common range.
+    pub normalization: Normalization,
+}
+
+/// How the intensities of a channel are brought to a common range.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Normalization {
+    /// Mean 0, standard deviation 1 in every image; with `masked` only the nonzero part counts and the rest stays 0.
+    Zscore {
+        /// Whether only the nonzero part counts.
+        masked: bool,
+    },
+    /// Computed tomography: clipped and scaled by the intensities of the foreground of the whole training set.
+    Ct {
+        /// Mean of the foreground.
+        mean: f64,
+        /// Standard deviation of the foreground.
+        std: f64,
+        /// 0.5th percentile of the foreground: lower values are clipped.
+        low: f64,
+        /// 99.5th percentile of the foreground: higher values are clipped.
+        high: f64,
+    },
+    /// Divided by 255.
+    Rgb,
+    /// Every image's minimum to 0, its maximum to 1.
+    MinMax,
+    /// Untouched.
+    None,
+}
+
+/// What training with a plan is expected to cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Estimate {
+    /// Memory of training, in bytes.
+    pub memory_bytes: u64,
+    /// Trainable numbers of the network.
+    pub parameters: u64,
+    /// Multiplications with addition in one forward pass over one patch.
+    pub multiply_adds_per_patch: u64,
+}
+
+impl Plan {
+    /// The version this program writes.
+    pub const FORMAT_VERSION: u32 = 1;
+
+    /// The name of a plan in a run folder.
+    pub const FILE_NAME: &'static str = "plan.json";
+
+    /// Reads and validates a plan.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is not a plan's JSON, or holds a value outside what is allowed.
+    pub fn read(path: &Path) -> Result<Self, DataError> {
+        // The version first: a newer plan's new fields would be reported as typing errors.
+        let Version { format_version } = crate::json::read(path)?;
+        validate::version(format_version)?;
+        let plan: Self = crate::json::read(path)?;
+        plan.validate()?;
+        Ok(plan)
+    }
+
+    /// Writes the plan, atomically.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), DataError> {
+        crate::json::write(path, self)
+    }
+
+    /// Spatial axes of the network: 2 where its patch is one slice thick.
+    pub fn network_rank(&self) -> Rank {
+        if self.patch[0] == 1 { Rank::Two } else { Rank::Three }
+    }
+
+    /// The part of the plan that decides what a preprocessed case looks like, as canonical text: equal texts, equal
+    /// preprocessing. The cache is keyed by it.
+    pub fn preprocessing_key(&self) -> String {
+        let slices = matches!(self.network_rank(), Rank::Two);
+        let channels: Vec<_> = self.channels.iter().map(|channel| channel.normalization).collect();
+        let values: Vec<_> = self.labels.iter().map(|label| label.value).collect();
+        serde_json::json!({
+            "orientation": self.orientation, "axis_order": self.axis_order, "spacing_mm": self.spacing_mm,
+            "slices": slices, "channels": channels, "labels": values,
+        })
+        .to_string()
+    }
+}
+
+/// The one field that plans of all versions share.
+#[derive(Deserialize)]
+struct Version {
+    format_version: u32,
+}
+
+/// [`Rank`] as 2 or 3.
+pub(crate) mod rank_number {
+    use sagittal_image::Rank;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(rank: &Rank, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(match rank {
+            Rank::Two => 2,
+            Rank::Three => 3,
+        })
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rank, D::Error> {
+        match u8::deserialize(deserializer)? {
+            2 => Ok(Rank::Two),
+            3 => Ok(Rank::Three),
+            other => Err(D::Error::custom(format!("image_rank is {other}, expected 2 or 3"))),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! How a plan trains: optimiser, length, sampling, augmentation.
+
+use serde::{Deserialize, Serialize};
+
+/// The rule by which gradients change weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OptimizerKind {
+    /// Stochastic gradient descent with Nesterov momentum (nnU-Net's).
+    Sgd,
+    /// Adam with decoupled weight decay.
+    Adamw,
+}
+
+/// How a network is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingPlan {
+    /// The optimiser.
+    pub optimizer: OptimizerKind,
+    /// Learning rate at the first step; it falls to 0 as `(1 - progress)^0.9`.
+    pub learning_rate: f64,
+    /// Momentum (SGD) or first-moment decay (AdamW).
+    pub momentum: f64,
+    /// Weight decay.
+    pub weight_decay: f64,
+    /// Largest norm of the whole gradient; longer ones are scaled down to it.
+    pub gradient_clip: f64,
+    /// Training steps per epoch.
+    pub iterations_per_epoch: usize,
+    /// Validation batches after every epoch.
+    pub validation_iterations: usize,
+    /// Number of epochs.
+    pub epochs: usize,
+    /// Part of every batch whose patches are centred on a labelled voxel.
+    pub foreground_fraction: f64,
+    /// Axes along which the anatomy may be mirrored, in training and prediction; 0 is Z.
+    pub mirror_axes: Vec<usize>,
+    /// Random changes of every training patch.
+    pub augmentation: AugmentationPlan,
+}
+
+/// Random changes of training patches, each with its probability per patch (0 switches it off) and range. They are
+/// applied in the order of the fields, then come mirroring and the masks (NNUNET 4.10).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AugmentationPlan {
+    /// Rotation.
+    pub rotation: RotationPlan,
+    /// Scaling, one factor for all axes; above 1 objects become smaller.
+    pub scaling: ChanceRange,
+    /// Additive Gaussian noise; the range is that of the standard deviation.
+    pub noise: NoisePlan,
+    /// Gaussian blur.
+    pub blur: BlurPlan,
+    /// Brightness, a factor per channel.
+    pub brightness: ContrastPlan,
+    /// Contrast about the mean, a factor per channel.
+    pub contrast: ContrastPlan,
+    /// Loss of resolution.
+    pub low_resolution: LowResolutionPlan,
+    /// Gamma of the inverted intensities, an exponent per channel; mean and deviation are kept.
+    pub gamma_inverted: ContrastPlan,
+    /// Gamma, an exponent per channel; mean and deviation are kept.
+    pub gamma: ContrastPlan,
+    /// Probability of mirroring for every axis of `mirror_axes`.
+    pub mirror_probability: f64,
+}
+
+/// Rotation about every axis.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotationPlan {
+    /// Probability per patch.
+    pub probability: f64,
+    /// Largest angle about each axis `[Z, Y, X]`, in degrees, either way. A 2-D patch turns about Z only.
+    pub degrees: [f64; 3],
+    /// Whether slices are only rotated, scaled and degraded within themselves, because they are far apart.
+    pub within_slices: bool,
+}
+
+/// A change with a probability and a uniform range.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChanceRange {
+    /// Probability per patch.
+    pub probability: f64,
+    /// Lowest and highest value.
+    pub range: [f64; 2],
+}
+
+/// Additive noise.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoisePlan {
+    /// Probability per patch.
+    pub probability: f64,
+    /// Lowest and highest standard deviation, after normalisation.
+    pub sigma: [f64; 2],
+}
+
+/// Gaussian blur.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlurPlan {
+    /// Probability per patch.
+    pub probability: f64,
+    /// Probability per channel of a patch that was drawn.
+    pub channel_probability: f64,
+    /// Lowest and highest standard deviation, in voxels, drawn for every axis.
+    pub sigma_voxels: [f64; 2],
+}
+
+/// A factor or exponent about 1: below or above 1 with probability ½ each, then uniform.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContrastPlan {
+    /// Probability per patch.
+    pub probability: f64,
+    /// Lowest (at most 1) and highest (at least 1) value.
+    pub range: [f64; 2],
+}
+
+/// Loss of resolution: down to a part of the size and back up.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LowResolutionPlan {
+    /// Probability per patch.
+    pub probability: f64,
+    /// Probability per channel of a patch that was drawn.
+    pub channel_probability: f64,
+    /// Lowest and highest part of the size that is kept.
+    pub scale: [f64; 2],
+}
+
+impl AugmentationPlan {
+    /// nnU-Net's augmentation for a patch `[Z, Y, X]` (`Z = 1`: a 2-D network), NNUNET 4.10.
+    pub fn nnunet(patch: [usize; 3]) -> Self {
+        let [z, y, x] = patch;
+        let largest = z.max(y).max(x) as f64;
+        // Slices far apart: a rotation out of the slice would mix what the scanner never mixed.
+        let within_slices = z > 1 && largest / z as f64 > 3.0;
+        let flat = z == 1 || within_slices;
+        let aspect = y.max(x) as f64 / y.min(x) as f64;
+        let degrees = match (flat, z == 1 && aspect > 1.5) {
+            (true, true) => [15.0, 0.0, 0.0],
+            (true, false) => [180.0, 0.0, 0.0],
+            (false, _) => [30.0; 3],
+        };
+        Self {
+            rotation: RotationPlan { probability: 0.2, degrees, within_slices },
+            scaling: ChanceRange { probability: 0.2, range: [0.7, 1.4] },
+            noise: NoisePlan { probability: 0.1, sigma: [0.0, 0.1] },
+            blur: BlurPlan { probability: 0.2, channel_probability: 0.5, sigma_voxels: [0.5, 1.0] },
+            brightness: ContrastPlan { probability: 0.15, range: [0.75, 1.25] },
+            contrast: ContrastPlan { probability: 0.15, range: [0.75, 1.25] },
+            low_resolution: LowResolutionPlan { probability: 0.25, channel_probability: 0.5, scale: [0.5, 1.0] },
+            gamma_inverted: ContrastPlan { probability: 0.1, range: [0.7, 1.5] },
+            gamma: ContrastPlan { probability: 0.3, range: [0.7, 1.5] },
+            mirror_probability: 0.5,
+        }
+    }
+
+    /// The same ranges with every probability 0.
+    pub fn without(mut self) -> Self {
+        for probability in self.probabilities_mut() {
+            *probability.1 = 0.0;
+        }
+        self
+    }
+
+    /// Every probability with its field's name.
+    pub(crate) fn probabilities_mut(&mut self) -> [(&'static str, &mut f64); 12] {
+        [
+            ("rotation.probability", &mut self.rotation.probability),
+            ("scaling.probability", &mut self.scaling.probability),
+            ("noise.probability", &mut self.noise.probability),
+            ("blur.probability", &mut self.blur.probability),
+            ("blur.channel_probability", &mut self.blur.channel_probability),
+            ("brightness.probability", &mut self.brightness.probability),
+            ("contrast.probability", &mut self.contrast.probability),
+            ("low_resolution.probability", &mut self.low_resolution.probability),
+            ("low_resolution.channel_probability", &mut self.low_resolution.channel_probability),
+            ("gamma_inverted.probability", &mut self.gamma_inverted.probability),
+            ("gamma.probability", &mut self.gamma.probability),
+            ("mirror_probability", &mut self.mirror_probability),
+        ]
+    }
+}

@@ -1,0 +1,288 @@
+//! Checks of a plan that somebody may have edited.
+
+use super::{NetworkPlan, Normalization, Plan};
+use crate::DataError;
+use sagittal_image::Rank;
+use std::fmt::Debug;
+
+/// The network's output is stored as one byte, of which 255 means "no truth".
+const MOST_CLASSES: usize = 254;
+/// Voxels of a patch beyond which a mistyped number is likelier than a large machine.
+const MOST_PATCH_VOXELS: usize = 1 << 31;
+
+impl Plan {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`DataError::Plan`] for the first field that lies outside what is allowed, naming field, value and range.
+    pub fn validate(&self) -> Result<(), DataError> {
+        version(self.format_version)?;
+        self.validate_data()?;
+        self.validate_patch()?;
+        self.validate_network()?;
+        self.validate_training()
+    }
+
+    fn validate_data(&self) -> Result<(), DataError> {
+        let mut axes = self.axis_order;
+        axes.sort_unstable();
+        require(axes == [0, 1, 2], "axis_order", self.axis_order, || "each of 0, 1, 2 once".into())?;
+        require(self.image_rank == Rank::Three || self.axis_order == [0, 1, 2], "axis_order", self.axis_order, || {
+            "[0, 1, 2] for 2-D images".into()
+        })?;
+        require(!self.channels.is_empty(), "channels", "empty", || "at least one channel".into())?;
+        for (index, channel) in self.channels.iter().enumerate() {
+            if let Normalization::Ct { mean, std, low, high } = channel.normalization {
+                let field = format!("channels[{index}].normalization.ct");
+                let fine = [mean, std, low, high].iter().all(|value| value.is_finite()) && std >= 0.0 && low <= high;
+                require(fine, &field, (mean, std, low, high), || "finite mean, std >= 0, low <= high".into())?;
+            }
+        }
+        require((2..=MOST_CLASSES).contains(&self.labels.len()), "labels", self.labels.len(), || {
+            format!("background and 1 to {} labels", MOST_CLASSES - 1)
+        })?;
+        require(self.labels[0].value == 0, "labels[0].value", self.labels[0].value, || "0, the background".into())?;
+        for (index, pair) in self.labels.windows(2).enumerate() {
+            let field = format!("labels[{}].value", index + 1);
+            require(pair[0].value < pair[1].value, &field, pair[1].value, || format!("more than {}, the one before", pair[0].value))?;
+        }
+        if let Some(spacing) = self.spacing_mm {
+            for (axis, mm) in spacing.into_iter().enumerate() {
+                let fine = mm.is_finite() && mm > 0.0;
+                require(fine, &format!("spacing_mm[{axis}]"), mm, || "a positive length in millimetres".into())?;
+            }
+        }
+        for (axis, size) in self.median_shape.into_iter().enumerate() {
+            require(size >= 1, &format!("median_shape[{axis}]"), size, || "at least 1".into())?;
+        }
+        Ok(())
+    }
+
+    fn validate_patch(&self) -> Result<(), DataError> {
+        let total = checked_total_stride(&self.network)?;
+        for (axis, (size, stride)) in self.patch.into_iter().zip(total).enumerate() {
+            let field = format!("patch[{axis}]");
+            require(size >= 1 && size % stride == 0, &field, size, || {
+                format!(
+                    "a multiple of {stride}, the product of the network's strides along that axis; the nearest are {}",
+                    nearest(size, stride)
+                )
+            })?;
+        }
+        require(self.image_rank == Rank::Three || self.patch[0] == 1, "patch[0]", self.patch[0], || "1 for 2-D images".into())?;
+        let voxels = self.patch.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+        require(voxels.is_some_and(|voxels| voxels <= MOST_PATCH_VOXELS), "patch", self.patch, || {
+            format!("at most {MOST_PATCH_VOXELS} voxels")
+        })?;
+        require((1..=65_536).contains(&self.batch_size), "batch_size", self.batch_size, || "1 to 65536".into())
+    }
+
+    fn validate_network(&self) -> Result<(), DataError> {
+        let network = &self.network;
+        require(network.input_channels == self.channels.len(), "network.input_channels", network.input_channels, || {
+            format!("{}, the number of channels", self.channels.len())
+        })?;
+        require(network.classes == self.labels.len(), "network.classes", network.classes, || {
+            format!("{}, background and labels", self.labels.len())
+        })?;
+        let stages = network.features.len();
+        require((1..=16).contains(&stages), "network.features", &network.features, || "1 to 16 stages".into())?;
+        for (stage, &features) in network.features.iter().enumerate() {
+            require((1..=65_536).contains(&features), &format!("network.features[{stage}]"), features, || "1 to 65536".into())?;
+        }
+        let per_stage = || format!("{stages} entries, one per stage of network.features");
+        require(network.kernels.len() == stages, "network.kernels", network.kernels.len(), per_stage)?;
+        require(network.encoder_convs.len() == stages, "network.encoder_convs", network.encoder_convs.len(), per_stage)?;
+        require(network.decoder_convs.len() + 1 == stages, "network.decoder_convs", network.decoder_convs.len(), || {
+            format!("{} entries, one fewer than the stages", stages - 1)
+        })?;
+        for (stage, kernel) in network.kernels.iter().enumerate() {
+            for (axis, &size) in kernel.iter().enumerate() {
+                let flat = axis == 0 && self.patch[0] == 1;
+                let allowed = if flat { size == 1 } else { [1, 3, 5, 7].contains(&size) };
+                require(allowed, &format!("network.kernels[{stage}][{axis}]"), size, || {
+                    if flat { "1 for 2-D networks".into() } else { "1, 3, 5 or 7".into() }
+                })?;
+            }
+        }
+        let convs = network.encoder_convs.iter().map(|n| ("encoder", n)).chain(network.decoder_convs.iter().map(|n| ("decoder", n)));
+        for (part, &n) in convs {
+            require((1..=64).contains(&n), &format!("network.{part}_convs"), n, || "1 to 64 in every stage".into())?;
+        }
+        Ok(())
+    }
+
+    fn validate_training(&self) -> Result<(), DataError> {
+        let training = &self.training;
+        let within = |field: &str, value: f64, lowest: f64, highest: f64| {
+            require((lowest..=highest).contains(&value), field, value, || format!("{lowest} to {highest}"))
+        };
+        within("training.learning_rate", training.learning_rate, 1e-12, 10.0)?;
+        within("training.momentum", training.momentum, 0.0, 0.999_999)?;
+        within("training.weight_decay", training.weight_decay, 0.0, 1.0)?;
+        within("training.gradient_clip", training.gradient_clip, 1e-6, 1e9)?;
+        within("training.foreground_fraction", training.foreground_fraction, 0.0, 1.0)?;
+        require(training.iterations_per_epoch >= 1, "training.iterations_per_epoch", training.iterations_per_epoch, || {
+            "at least 1".into()
+        })?;
+        require(training.epochs >= 1, "training.epochs", training.epochs, || "at least 1".into())?;
+        for (index, &axis) in training.mirror_axes.iter().enumerate() {
+            let lowest = usize::from(self.network_rank() == Rank::Two);
+            let once = !training.mirror_axes[..index].contains(&axis);
+            require((lowest..3).contains(&axis) && once, &format!("training.mirror_axes[{index}]"), axis, || {
+                format!("{lowest} to 2, each once (0 is Z)")
+            })?;
+        }
+        self.validate_augmentation()
+    }
+
+    fn validate_augmentation(&self) -> Result<(), DataError> {
+        let mut plan = self.training.augmentation.clone();
+        for (name, probability) in plan.probabilities_mut() {
+            let field = format!("training.augmentation.{name}");
+            require((0.0..=1.0).contains(probability), &field, *probability, || "a probability, 0 to 1".into())?;
+        }
+        let flat = self.network_rank() == Rank::Two;
+        require(!(flat && plan.rotation.within_slices), "training.augmentation.rotation.within_slices", true, || {
+            "false for 2-D networks, which see slices anyway".into()
+        })?;
+        for (axis, degrees) in plan.rotation.degrees.into_iter().enumerate() {
+            let field = format!("training.augmentation.rotation.degrees[{axis}]");
+            require((0.0..=180.0).contains(&degrees), &field, degrees, || "0 to 180".into())?;
+        }
+        let ranges = [
+            ("scaling.range", plan.scaling.range, [0.05, 20.0]),
+            ("noise.sigma", plan.noise.sigma, [0.0, 1e6]),
+            ("blur.sigma_voxels", plan.blur.sigma_voxels, [0.0, 20.0]),
+            ("low_resolution.scale", plan.low_resolution.scale, [0.01, 1.0]),
+            ("brightness.range", plan.brightness.range, [0.0, 1e3]),
+            ("contrast.range", plan.contrast.range, [0.0, 1e3]),
+            ("gamma_inverted.range", plan.gamma_inverted.range, [0.01, 100.0]),
+            ("gamma.range", plan.gamma.range, [0.01, 100.0]),
+        ];
+        for (name, [low, high], [lowest, highest]) in ranges {
+            let fine = lowest <= low && low <= high && high <= highest;
+            require(fine, &format!("training.augmentation.{name}"), [low, high], || {
+                format!("[low, high] with {lowest} <= low <= high <= {highest}")
+            })?;
+        }
+        for (name, [low, high], _) in &ranges[4..] {
+            let about_one = *low <= 1.0 && *high >= 1.0;
+            require(about_one, &format!("training.augmentation.{name}"), [low, high], || "low <= 1 <= high: it is drawn about 1".into())?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks that a plan is of the version this program reads.
+pub(super) fn version(found: u32) -> Result<(), DataError> {
+    require(found == Plan::FORMAT_VERSION, "format_version", found, || format!("{}, the version this program reads", Plan::FORMAT_VERSION))
+}
+
+/// The product of the strides, each checked first.
+fn checked_total_stride(network: &NetworkPlan) -> Result<[usize; 3], DataError> {
+    let stages = network.features.len();
+    require(network.strides.len() == stages, "network.strides", network.strides.len(), || {
+        format!("{stages} entries, one per stage of network.features")
+    })?;
+    for (stage, stride) in network.strides.iter().enumerate() {
+        for (axis, &step) in stride.iter().enumerate() {
+            let first = stage == 0;
+            require(if first { step == 1 } else { [1, 2, 4].contains(&step) }, &format!("network.strides[{stage}][{axis}]"), step, || {
+                if first { "1 in the first stage".into() } else { "1, 2 or 4".into() }
+            })?;
+        }
+    }
+    require(stages <= 16, "network.features", stages, || "1 to 16 stages".into())?;
+    Ok(network.total_stride())
+}
+
+/// The multiples of `stride` around `size`, for the message.
+fn nearest(size: usize, stride: usize) -> String {
+    match size / stride * stride {
+        0 => format!("{stride}"),
+        below => format!("{below} and {}", below + stride),
+    }
+}
+
+fn require(fine: bool, field: &str, found: impl Debug, expected: impl FnOnce() -> String) -> Result<(), DataError> {
+    if fine { Ok(()) } else { Err(DataError::Plan { field: field.into(), found: format!("{found:?}"), expected: expected() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use crate::{
+        Plan,
+        plan::{NetworkKind, *},
+    };
+
+    #[test]
+    fn mistakes_of_the_editor_are_named_with_field_value_and_range() {
+        struct Case {
+            change: fn(&mut Plan),
+            message: &'static str,
+        }
+        let cases = [
+            Case {
+                change: |plan| plan.patch[1] = 54,
+                message: "plan: patch[1] is 54, expected a multiple of 8, the product of the network's strides along that axis; the nearest are 48 and 56",
+            },
+            Case { change: |plan| plan.patch[0] = 0, message: "patch[0] is 0" },
+            Case { change: |plan| plan.batch_size = 0, message: "batch_size is 0, expected 1 to 65536" },
+            Case { change: |plan| plan.format_version = 9, message: "format_version is 9" },
+            Case { change: |plan| plan.axis_order = [0, 0, 1], message: "axis_order is [0, 0, 1]" },
+            Case { change: |plan| plan.spacing_mm = Some([1.0, -2.0, 1.0]), message: "spacing_mm[1] is -2.0" },
+            Case { change: |plan| plan.labels[1].value = 0, message: "labels[1].value is 0, expected more than 0" },
+            Case { change: |plan| plan.network.kernels[2] = [3, 2, 3], message: "network.kernels[2][1] is 2" },
+            Case { change: |plan| plan.network.strides[1] = [3, 2, 2], message: "network.strides[1][0] is 3" },
+            Case { change: |plan| plan.network.features.truncate(2), message: "network.strides is 4, expected 2 entries" },
+            Case { change: |plan| plan.network.classes = 2, message: "network.classes is 2, expected 3" },
+            Case { change: |plan| plan.training.learning_rate = f64::NAN, message: "training.learning_rate is NaN" },
+            Case { change: |plan| plan.training.mirror_axes = vec![1, 1], message: "training.mirror_axes[1] is 1" },
+            Case {
+                change: |plan| plan.training.augmentation.blur.probability = 2.0,
+                message: "training.augmentation.blur.probability is 2.0",
+            },
+            Case {
+                change: |plan| plan.training.augmentation.gamma.range = [1.2, 1.5],
+                message: "training.augmentation.gamma.range is [1.2, 1.5]",
+            },
+            Case { change: |plan| plan.channels.clear(), message: "channels is" },
+        ];
+        let good = crate::planner::example_plan();
+        good.validate().unwrap();
+        for Case { change, message } in cases {
+            let mut plan = good.clone();
+            change(&mut plan);
+            let found = plan.validate().unwrap_err().to_string();
+            assert!(found.contains(message), "{found}\nshould contain {message}");
+        }
+    }
+
+    #[test]
+    fn a_plan_survives_its_file_and_version_1_is_read() {
+        let plan = crate::planner::example_plan();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(Plan::FILE_NAME);
+        plan.write(&path).unwrap();
+        assert_eq!(Plan::read(&path).unwrap(), plan);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("\"zscore\"") && text.contains("\"image_rank\": 3") && text.contains("\"canonical\""), "{text}");
+        for (from, to, message) in [
+            ("\"zscore\"", "\"z\"", "unknown variant `z`"),
+            ("\"batch_size\"", "\"batchsize\"", "unknown field `batchsize`"),
+            ("\"format_version\": 1", "\"format_version\": 2", "format_version is 2, expected 1"),
+        ] {
+            std::fs::write(&path, text.replace(from, to)).unwrap();
+            let error = Plan::read(&path).unwrap_err();
+            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            assert!(error.to_string().contains(message) || source.contains(message), "{error}: {source}");
+        }
+        let first: Plan = serde_json::from_str(include_str!("../../tests/data/plan_v1.json")).unwrap();
+        first.validate().unwrap();
+        assert_eq!(first.network.kind, NetworkKind::Unet);
+        assert_eq!(first.channels[0].normalization, Normalization::Zscore { masked: false });
+    }
+}

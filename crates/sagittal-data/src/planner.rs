@@ -1,0 +1,210 @@
+//! Makes a [`Plan`] from a [`Fingerprint`]: nnU-Net's rules (Isensee et al. 2021) where they are about the data, rules of
+//! our own where they are about the machine.
+//!
+//! nnU-Net's: working spacing, order of axes, normalisation, topology of the network, how a patch is cut down. Ours:
+//! features start at 16 instead of 32, and the patch is limited by our estimate of memory *and* of arithmetic
+//! ([`cost`]), because on two CPU cores it is time that runs out first: half the features are a quarter of the
+//! multiplications, and many small steps beat few large ones in the same minutes. With `base_features: 32` the network
+//! is nnU-Net's.
+
+pub mod cost;
+pub(crate) use spacing::resampled_shape;
+mod normalization;
+mod spacing;
+mod topology;
+
+use crate::{
+    DataError, Fingerprint,
+    plan::{AugmentationPlan, Estimate, NetworkKind, NetworkPlan, OptimizerKind, OrientationRule, Plan, TrainingPlan},
+};
+use sagittal_image::Rank;
+use topology::Topology;
+
+/// What a plan may cost, and what is decided by hand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlanOptions {
+    /// Memory that training may take.
+    pub memory_bytes: u64,
+    /// Multiplications with addition of one forward pass over one patch, at most: the patch shrinks until it fits.
+    pub multiply_adds_per_patch: u64,
+    /// Multiplications with addition of one forward pass over a batch: the batch grows as long as it fits, from 2.
+    pub multiply_adds_per_step: u64,
+    /// Features of the first stage; 16 where nothing is said.
+    pub base_features: Option<usize>,
+    /// 2-D or 3-D network; that of the images where nothing is said.
+    pub network_rank: Option<Rank>,
+    /// Which orientation the network sees.
+    pub orientation: OrientationRule,
+    /// Length of training in epochs.
+    pub epochs: usize,
+}
+
+impl Default for PlanOptions {
+    /// For two CPU cores and 8 GiB: about a second a step, up to three where large images ask for a large patch.
+    fn default() -> Self {
+        Self {
+            memory_bytes: 8 << 30,
+            multiply_adds_per_patch: 24_000_000_000,
+            multiply_adds_per_step: 12_000_000_000,
+            base_features: None,
+            network_rank: None,
+            orientation: OrientationRule::Canonical,
+            epochs: 100,
+        }
+    }
+}
+
+/// Features of the first stage on a CPU.
+const BASE_FEATURES: usize = 16;
+/// The smallest batch: with one patch a step the gradient is too noisy.
+const SMALLEST_BATCH: usize = 2;
+/// A batch holds at most this part of all voxels of the data set (nnU-Net's).
+const LARGEST_PART_OF_DATASET: f64 = 0.05;
+
+impl Plan {
+    /// Plans for a data set.
+    ///
+    /// # Errors
+    /// If the images have no common rank or physical size, or if not even the smallest patch fits the memory.
+    pub fn make(fingerprint: &Fingerprint, options: &PlanOptions) -> Result<Self, DataError> {
+        let grid = spacing::working_grid(fingerprint)?;
+        let slices = grid.image_rank == Rank::Two || options.network_rank == Some(Rank::Two) || grid.median_shape[0] <= 1.0;
+        let network_rank = if slices { Rank::Two } else { Rank::Three };
+        let limits = Limits::new(fingerprint, options, network_rank);
+        let (patch, topology) = fit_patch(&grid, network_rank, &limits)?;
+        let network = limits.network(&topology);
+
+        let per_patch = cost::multiply_adds(&network, patch);
+        let wanted = (options.multiply_adds_per_step / per_patch.max(1)) as usize;
+        let dataset_voxels = grid.median_shape.iter().product::<f64>() * fingerprint.cases.len() as f64;
+        let covering = (dataset_voxels * LARGEST_PART_OF_DATASET / patch.iter().product::<usize>() as f64).round() as usize;
+        let mut batch_size = wanted.min(covering).max(SMALLEST_BATCH);
+        while batch_size > SMALLEST_BATCH && cost::training_memory(&network, patch, batch_size) > options.memory_bytes {
+            batch_size -= 1;
+        }
+
+        let plan = Self {
+            format_version: Self::FORMAT_VERSION,
+            dataset: fingerprint.dataset.clone(),
+            image_rank: grid.image_rank,
+            orientation: options.orientation,
+            axis_order: grid.axis_order,
+            channels: normalization::channels(fingerprint),
+            labels: fingerprint.labels.clone(),
+            spacing_mm: grid.spacing_mm,
+            median_shape: grid.median_shape.map(|size| (size.round_ties_even() as usize).max(1)),
+            patch,
+            batch_size,
+            estimate: Estimate {
+                memory_bytes: cost::training_memory(&network, patch, batch_size),
+                parameters: cost::parameters(&network),
+                multiply_adds_per_patch: per_patch,
+            },
+            network,
+            training: TrainingPlan {
+                optimizer: OptimizerKind::Sgd,
+                learning_rate: 0.01,
+                momentum: 0.99,
+                weight_decay: 3e-5,
+                gradient_clip: 12.0,
+                iterations_per_epoch: 50,
+                validation_iterations: 10,
+                epochs: options.epochs,
+                foreground_fraction: 0.33,
+                mirror_axes: if slices { vec![1, 2] } else { vec![0, 1, 2] },
+                augmentation: AugmentationPlan::nnunet(patch),
+            },
+        };
+        plan.validate()?;
+        Ok(plan)
+    }
+}
+
+/// What a patch must fit, and the network it is for.
+struct Limits {
+    memory_bytes: u64,
+    multiply_adds: u64,
+    base_features: usize,
+    most_features: usize,
+    input_channels: usize,
+    classes: usize,
+}
+
+impl Limits {
+    fn new(fingerprint: &Fingerprint, options: &PlanOptions, rank: Rank) -> Self {
+        let base_features = options.base_features.unwrap_or(BASE_FEATURES);
+        // nnU-Net's largest, 320 in 3-D and 512 in 2-D, in proportion to its 32 at the first stage.
+        let nnunet_most = if rank == Rank::Three { 320 } else { 512 };
+        Self {
+            memory_bytes: options.memory_bytes,
+            multiply_adds: options.multiply_adds_per_patch,
+            base_features,
+            most_features: nnunet_most.min(base_features * 16).max(base_features),
+            input_channels: fingerprint.channels.len(),
+            classes: fingerprint.labels.len(),
+        }
+    }
+
+    fn network(&self, topology: &Topology) -> NetworkPlan {
+        let stages = topology.strides.len();
+        NetworkPlan {
+            kind: NetworkKind::Unet,
+            input_channels: self.input_channels,
+            classes: self.classes,
+            features: (0..stages).map(|stage| (self.base_features << stage.min(16)).min(self.most_features)).collect(),
+            kernels: topology.kernels.clone(),
+            strides: topology.strides.clone(),
+            encoder_convs: vec![2; stages],
+            decoder_convs: vec![2; stages - 1],
+            deep_supervision: true,
+        }
+    }
+
+    fn fits(&self, topology: &Topology) -> bool {
+        let network = self.network(topology);
+        cost::training_memory(&network, topology.patch, SMALLEST_BATCH) <= self.memory_bytes
+            && cost::multiply_adds(&network, topology.patch) <= self.multiply_adds
+    }
+}
+
+/// The largest patch that fits, and its topology (NNUNET 4.6): start from a cube in millimetres, never larger than the
+/// median image, and take from the axis that is largest in proportion to the images until the cost fits.
+fn fit_patch(grid: &spacing::WorkingGrid, rank: Rank, limits: &Limits) -> Result<([usize; 3], Topology), DataError> {
+    let spacing = grid.spacing_mm.unwrap_or([1.0; 3]);
+    let mut topology = Topology::of(spacing, spacing::first_patch(spacing, grid.median_shape, rank), rank);
+    while !limits.fits(&topology) {
+        let mut patch = topology.patch;
+        // The last axis of the largest proportion, as numpy's argsort ends.
+        let axis = (0..3).max_by(|&a, &b| (patch[a] as f64 / grid.median_shape[a]).total_cmp(&(patch[b] as f64 / grid.median_shape[b])));
+        let axis = if rank == Rank::Two { in_plane_axis(patch, grid.median_shape) } else { axis.unwrap_or(0) };
+        let trial = patch[axis].saturating_sub(topology.divisor[axis]);
+        if trial < topology.divisor[axis].max(4) {
+            let needed = cost::training_memory(&limits.network(&topology), patch, SMALLEST_BATCH);
+            return Err(DataError::Plan {
+                field: "memory".into(),
+                found: format!("{} MB", limits.memory_bytes >> 20),
+                expected: format!(
+                    "at least {} MB, for the smallest patch ({patch:?}) of a network with {} features",
+                    (needed >> 20) + 1,
+                    limits.base_features
+                ),
+            });
+        }
+        // How much is taken depends on the network of the smaller patch, which may be less deep.
+        let mut smaller = patch;
+        smaller[axis] = trial;
+        patch[axis] -= Topology::of(spacing, smaller, rank).divisor[axis];
+        topology = Topology::of(spacing, patch, rank);
+    }
+    Ok((topology.patch, topology))
+}
+
+/// The in-plane axis that is largest in proportion to the images.
+fn in_plane_axis(patch: [usize; 3], median_shape: [f64; 3]) -> usize {
+    if patch[1] as f64 / median_shape[1] > patch[2] as f64 / median_shape[2] { 1 } else { 2 }
+}
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) use tests::example_plan;

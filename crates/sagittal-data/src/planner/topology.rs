@@ -1,0 +1,119 @@
+//! How often each axis is halved and which kernels each stage gets (nnU-Net's `get_pool_and_conv_props`, NNUNET 4.6).
+//!
+//! An axis is halved as long as at least 4 voxels are left and its spacing is within a factor of 2 of the finest, so
+//! that thick slices wait until the others have caught up; a kernel spans an axis from the stage where that holds.
+
+use sagittal_image::Rank;
+
+/// Fewest voxels an axis is halved to.
+const SMALLEST_FEATURE_MAP: usize = 4;
+
+/// Stages of a U-Net for one patch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Topology {
+    /// Convolution kernel of every stage.
+    pub(super) kernels: Vec<[usize; 3]>,
+    /// Stride of every stage.
+    pub(super) strides: Vec<[usize; 3]>,
+    /// The patch, enlarged to a multiple of the divisor.
+    pub(super) patch: [usize; 3],
+    /// Product of the strides.
+    pub(super) divisor: [usize; 3],
+}
+
+impl Topology {
+    /// The topology for a patch of the given spacing; in 2-D the first axis stays out.
+    pub(super) fn of(mut spacing: [f64; 3], patch: [usize; 3], rank: Rank) -> Self {
+        let axes = if rank == Rank::Two { 1..3 } else { 0..3 };
+        let mut size = patch;
+        let mut kernel = [1; 3];
+        let mut divisor = [1; 3];
+        let (mut kernels, mut strides) = (Vec::new(), vec![[1; 3]]);
+        loop {
+            let large: Vec<usize> = axes.clone().filter(|&axis| size[axis] >= 2 * SMALLEST_FEATURE_MAP).collect();
+            let finest = |axes: &mut dyn Iterator<Item = usize>| axes.map(|axis| spacing[axis]).fold(f64::INFINITY, f64::min);
+            let finest_large = finest(&mut large.iter().copied());
+            let halved: Vec<usize> = large.into_iter().filter(|&axis| spacing[axis] / finest_large < 2.0).collect();
+            match halved[..] {
+                [] => break,
+                [only] if size[only] < 3 * SMALLEST_FEATURE_MAP => break,
+                _ => {}
+            }
+            let finest_all = finest(&mut axes.clone());
+            for axis in axes.clone() {
+                if spacing[axis] / finest_all < 2.0 {
+                    kernel[axis] = 3;
+                }
+            }
+            let mut stride = [1; 3];
+            for axis in halved {
+                stride[axis] = 2;
+                divisor[axis] *= 2;
+                spacing[axis] *= 2.0;
+                size[axis] = size[axis].div_ceil(2);
+            }
+            kernels.push(kernel);
+            strides.push(stride);
+        }
+        // The bottleneck always looks along every axis.
+        kernels.push(std::array::from_fn(|axis| if axes.contains(&axis) { 3 } else { 1 }));
+        let patch = std::array::from_fn(|axis| patch[axis].next_multiple_of(divisor[axis]));
+        Self { kernels, strides, patch, divisor }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topologies_are_nnu_nets() {
+        struct Case {
+            spacing: [f64; 3],
+            patch: [usize; 3],
+            rank: Rank,
+            strides: &'static [[usize; 3]],
+            kernels: &'static [[usize; 3]],
+            enlarged: [usize; 3],
+        }
+        let cases = [
+            // Hippocampus 3-D: its plans.
+            Case {
+                spacing: [1.0; 3],
+                patch: [36, 50, 35],
+                rank: Rank::Three,
+                strides: &[[1; 3], [2; 3], [2; 3], [2; 3]],
+                kernels: &[[3; 3], [3; 3], [3; 3], [3; 3]],
+                enlarged: [40, 56, 40],
+            },
+            // Hippocampus 2-D.
+            Case {
+                spacing: [1.0; 3],
+                patch: [1, 50, 35],
+                rank: Rank::Two,
+                strides: &[[1; 3], [1, 2, 2], [1, 2, 2], [1, 2, 2]],
+                kernels: &[[1, 3, 3]; 4],
+                enlarged: [1, 56, 40],
+            },
+            // Thick slices: the first axis is convolved and halved later (prostate, spacing 3.6 x 0.62 x 0.62).
+            Case {
+                spacing: [3.6, 0.625, 0.625],
+                patch: [20, 320, 256],
+                rank: Rank::Three,
+                strides: &[[1; 3], [1, 2, 2], [1, 2, 2], [2, 2, 2], [2, 2, 2], [1, 2, 2], [1, 2, 2]],
+                kernels: &[[1, 3, 3], [1, 3, 3], [3; 3], [3; 3], [3; 3], [3; 3], [3; 3]],
+                enlarged: [20, 320, 256],
+            },
+            // Too small to halve: one stage is left.
+            Case { spacing: [1.0; 3], patch: [5, 6, 7], rank: Rank::Three, strides: &[[1; 3]], kernels: &[[3; 3]], enlarged: [5, 6, 7] },
+            // One axis alone needs 12.
+            Case { spacing: [1.0; 3], patch: [5, 6, 11], rank: Rank::Three, strides: &[[1; 3]], kernels: &[[3; 3]], enlarged: [5, 6, 11] },
+        ];
+        for case in cases {
+            let found = Topology::of(case.spacing, case.patch, case.rank);
+            assert_eq!(found.strides, case.strides, "{:?}", case.patch);
+            assert_eq!(found.kernels, case.kernels, "{:?}", case.patch);
+            assert_eq!(found.patch, case.enlarged);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use crate::{plan::Channel, planner::example_plan};
+use sagittal_image::{Geometry, io::SourceHeader};
+
+fn image(geometry: Geometry, f: impl Fn([usize; 3]) -> f32) -> Image {
+    let [z, y, x] = geometry.shape;
+    let voxels = (0..z * y * x).map(|index| f([index / (y * x), index / x % y, index % x])).collect();
+    Image { channels: vec![Volume::new(geometry.shape, voxels)], geometry, header: SourceHeader::default() }
+}
+
+fn plan(normalization: Normalization) -> Plan {
+    let mut plan = example_plan();
+    plan.channels = vec![Channel { name: "x".into(), normalization }];
+    plan
+}
+
+/// A bright box in a dark frame.
+fn framed([z, y, x]: [usize; 3]) -> f32 {
+    if (2..8).contains(&z) && (3..9).contains(&y) && (1..7).contains(&x) { (1 + z * 100 + y * 10 + x) as f32 } else { 0.0 }
+}
+
+#[test]
+fn restoring_undoes_orientation_order_and_crop() {
+    for (directions, axis_order) in [
+        (Geometry::AXES, [0, 1, 2]),
+        (Geometry::AXES, [2, 0, 1]),
+        ([[0.0, 0.0, -1.0], [1.0, 0.0, 0.0], [0.0, -1.0, 0.0]], [0, 1, 2]),
+        ([[-1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]], [1, 0, 2]),
+    ] {
+        let mut geometry = Geometry::volume([10, 11, 12], [1.0; 3]);
+        geometry.direction = directions;
+        let image = image(geometry, framed);
+        let mut plan = plan(Normalization::None);
+        plan.axis_order = axis_order;
+        let done = Preprocessor::new(&plan).run("x", &image).unwrap();
+        assert_eq!(done.shape, [1, 6, 6, 6]);
+        assert_eq!(done.restore.shape_before_resampling(), [6, 6, 6]);
+        let voxels = done.data.iter().map(|&voxel| voxel as u16).collect();
+        let back = done.restore.labels_to_original(&Volume::new([6, 6, 6], voxels));
+        assert_eq!(back, image.channels[0].map(|&voxel| voxel as u16), "{directions:?} {axis_order:?}");
+    }
+}
+
+#[test]
+fn shapes_follow_the_spacing_and_a_slice_network_keeps_its_slices() {
+    let image = image(Geometry::volume([10, 20, 30], [3.0, 0.5, 2.0]), |[z, y, x]| (1 + z + y + x) as f32);
+    let volume_plan = plan(Normalization::Zscore { masked: false });
+    let done = Preprocessor::new(&volume_plan).run("x", &image).unwrap();
+    assert_eq!(done.shape, [1, 30, 10, 60]);
+    let probabilities = Volume::new([30, 10, 60], done.data.clone());
+    assert_eq!(done.restore.resample_to_crop(&probabilities).shape(), [10, 20, 30]);
+    let mut slice_plan = volume_plan;
+    slice_plan.patch[0] = 1;
+    assert_eq!(Preprocessor::new(&slice_plan).run("x", &image).unwrap().shape, [1, 10, 10, 60]);
+}
+
+#[test]
+fn background_outside_the_image_is_told_from_background_inside() {
+    let geometry = Geometry::volume([10, 11, 12], [1.0; 3]);
+    // Inside the box one corner is outside the image; somebody labelled a voxel of it.
+    let image = image(geometry.clone(), |at| if at[0] == 2 && at[1] < 6 { 0.0 } else { framed(at) });
+    let mut labels = Volume::filled(geometry.shape, 0u16);
+    *labels.voxels_mut().get_mut(image.channels[0].index([2, 4, 4])).unwrap() = 2;
+    *labels.voxels_mut().get_mut(image.channels[0].index([5, 5, 5])).unwrap() = 1;
+    let map = LabelMap { labels, geometry, header: SourceHeader::default() };
+    let case = Preprocessor::new(&plan(Normalization::Zscore { masked: true })).run_training("x", &image, &map).unwrap();
+    assert_eq!(case.shape, [1, 6, 6, 6]);
+    let at = |[z, y, x]: [usize; 3]| (z - 2) * 36 + (y - 3) * 6 + (x - 1);
+    assert_eq!(case.labels[at([2, 4, 3])], OUTSIDE);
+    assert_eq!((case.labels[at([2, 4, 4])], case.labels[at([5, 5, 5])], case.labels[at([2, 7, 3])]), (2, 1, 0));
+    assert_eq!(case.data[at([2, 4, 3])], 0.0);
+    assert_eq!(case.class_locations, [vec![], vec![[3, 2, 4]], vec![[0, 1, 3]]]);
+}
+
+#[test]
+fn label_values_become_positions_in_the_plan() {
+    let geometry = Geometry::volume([4, 4, 4], [1.0; 3]);
+    let image = image(geometry.clone(), |[z, y, x]| (1 + z + y + x) as f32);
+    let map =
+        LabelMap { labels: Volume::new([4; 3], (0..64).map(|i| [0, 3, 7, 7][i % 4]).collect()), geometry, header: SourceHeader::default() };
+    let mut plan = plan(Normalization::None);
+    (plan.labels[1].value, plan.labels[2].value) = (3, 7);
+    let case = Preprocessor::new(&plan).run_training("x", &image, &map).unwrap();
+    assert_eq!(case.labels[..4], [0, 1, 2, 2]);
+    plan.labels[2].value = 8;
+    let message = Preprocessor::new(&plan).run_training("x", &image, &map).unwrap_err().to_string();
+    assert!(message.contains("value 7") && message.contains("[0, 3, 8]"), "{message}");
+}
+
+#[test]
+fn images_that_do_not_fit_the_plan_say_so() {
+    let preprocessor = Preprocessor::new(&plan(Normalization::Zscore { masked: false }));
+    let good = image(Geometry::volume([4; 3], [1.0; 3]), |[z, y, x]| (1 + z + y + x) as f32);
+    let message = |image: &Image| preprocessor.run("case_7", image).unwrap_err().to_string();
+    let flat = image(Geometry::picture([4, 5]), |_| 1.0);
+    assert!(message(&flat).contains("case case_7: the image is 2-D, the plan is for 3-D images"));
+    let mut unknown = good.clone();
+    unknown.geometry.spacing_mm = None;
+    assert!(message(&unknown).contains("no spacing"));
+    let mut zero = good.clone();
+    zero.geometry.spacing_mm = Some([0.0, 1.0, 1.0]);
+    assert!(message(&zero).contains("[0.0, 1.0, 1.0] mm"));
+    let mut two = good.clone();
+    two.channels.push(two.channels[0].clone());
+    assert!(message(&two).contains("2 channel(s), the plan 1"));
+    let mut odd = good.clone();
+    odd.channels[0].voxels_mut()[5] = f32::NAN;
+    assert!(message(&odd).contains("NaN"));
+    let other =
+        LabelMap { labels: Volume::filled([4, 4, 5], 0), geometry: Geometry::volume([4, 4, 5], [1.0; 3]), header: SourceHeader::default() };
+    assert!(preprocessor.run_training("c", &good, &other).unwrap_err().to_string().contains("another grid"));
+}
+
+#[test]
+fn an_empty_image_survives() {
+    let black = image(Geometry::volume([5, 6, 7], [1.0; 3]), |_| 0.0);
+    for normalization in [Normalization::Zscore { masked: false }, Normalization::Zscore { masked: true }, Normalization::MinMax] {
+        let done = Preprocessor::new(&plan(normalization)).run("x", &black).unwrap();
+        assert_eq!(done.shape, [1, 5, 6, 7]);
+        assert!(done.data.iter().all(|voxel| *voxel == 0.0));
+    }
+}

@@ -1,0 +1,113 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use crate::{planner::example_plan, testing};
+use std::fs;
+
+fn dataset(root: &std::path::Path) -> Dataset {
+    fs::write(
+        root.join("dataset.json"),
+        r#"{"channel_names": {"0": "MRI"}, "labels": {"background": 0, "a": 1, "b": 2}, "file_ending": ".nii"}"#,
+    )
+    .unwrap();
+    for (index, id) in ["a", "b", "c"].into_iter().enumerate() {
+        testing::volume(&root.join(format!("imagesTr/{id}_0000.nii")), index as f32);
+        testing::write_labels(&root.join(format!("labelsTr/{id}.nii")), &[0, 1, 2, 0]);
+    }
+    Dataset::open(root).unwrap()
+}
+
+fn prepare(dataset: &Dataset, cache: Option<PathBuf>, memory_bytes: u64) -> Result<TrainingSet, DataError> {
+    let cases: Vec<&Case> = dataset.training.iter().collect();
+    TrainingSet::prepare(dataset, &cases, &example_plan(), &TrainingSetOptions { cache, memory_bytes }, &|_, _| {})
+}
+
+/// Everything of a set, read by windows.
+fn content(set: &TrainingSet) -> Vec<TrainingCase> {
+    let whole = |case: &StoredCase| {
+        let window = case.window([-5; 3], [1000; 3]).unwrap();
+        TrainingCase {
+            id: case.id.clone(),
+            data: window.data.to_vec(),
+            labels: window.labels.to_vec(),
+            shape: case.shape,
+            class_locations: case.class_locations.clone(),
+        }
+    };
+    set.cases().iter().map(whole).collect()
+}
+
+#[test]
+fn memory_cache_and_disk_hold_the_same() {
+    let root = tempfile::tempdir().unwrap();
+    let dataset = dataset(root.path());
+    let cache = root.path().join("cache");
+    let direct = content(&prepare(&dataset, None, 1 << 20).unwrap());
+    assert_eq!(direct.len(), 3);
+    assert_eq!(content(&prepare(&dataset, Some(cache.clone()), 1 << 20).unwrap()), direct);
+    assert_eq!(content(&prepare(&dataset, Some(cache.clone()), 1 << 20).unwrap()), direct);
+    assert_eq!(content(&prepare(&dataset, Some(cache.clone()), 0).unwrap()), direct);
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 3);
+}
+
+#[test]
+fn damaged_entries_are_made_anew_and_changed_files_are_not_taken_for_old_ones() {
+    let root = tempfile::tempdir().unwrap();
+    let dataset = dataset(root.path());
+    let cache = root.path().join("cache");
+    let direct = content(&prepare(&dataset, Some(cache.clone()), 1 << 20).unwrap());
+    let mut entries: Vec<PathBuf> = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    let mut bytes = fs::read(&entries[0]).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&entries[0], &bytes).unwrap();
+    fs::write(&entries[1], &bytes[..30]).unwrap();
+    fs::write(&entries[2], []).unwrap();
+    assert_eq!(content(&prepare(&dataset, Some(cache.clone()), 0).unwrap()), direct);
+    testing::write_labels(&root.path().join("labelsTr/a.nii"), &[2, 0]);
+    let changed = content(&prepare(&dataset, Some(cache.clone()), 0).unwrap());
+    assert!(changed[0] != direct[0] && changed[1..] == direct[1..]);
+}
+
+#[test]
+fn one_bad_case_does_not_stop_the_others() {
+    let root = tempfile::tempdir().unwrap();
+    let dataset = dataset(root.path());
+    fs::write(root.path().join("imagesTr/b_0000.nii"), "hello").unwrap();
+    let set = prepare(&dataset, None, 1 << 20).unwrap();
+    assert_eq!(set.cases().len(), 2);
+    assert_eq!(set.failures().iter().map(|(id, _)| &**id).collect::<Vec<_>>(), ["b"]);
+}
+
+#[test]
+fn too_little_memory_without_a_cache_is_an_error_with_a_cure() {
+    let root = tempfile::tempdir().unwrap();
+    let message = prepare(&dataset(root.path()), None, 0).unwrap_err().to_string();
+    assert!(message.contains("take more than 0 MB") && message.contains("cache"), "{message}");
+}
+
+#[test]
+fn windows_of_a_case_on_disk_are_parts_of_it() {
+    let root = tempfile::tempdir().unwrap();
+    let dataset = dataset(root.path());
+    let set = prepare(&dataset, Some(root.path().join("cache")), 0).unwrap();
+    let case = &set.cases()[0];
+    let whole = case.window([0; 3], [1000; 3]).unwrap();
+    for (lower, upper) in
+        [([1, 1, 2], [3, 4, 5]), ([-2, 3, 0], [2, 9, 1]), ([6, 4, 5], [70, 5, 6]), ([-9; 3], [-1; 3]), ([900; 3], [1000; 3])]
+    {
+        let part = case.window(lower, upper).unwrap();
+        for z in part.lower[0]..part.upper[0] {
+            for y in part.lower[1]..part.upper[1] {
+                for x in part.lower[2]..part.upper[2] {
+                    let index = |window: &Window<'_>| {
+                        [z, y, x].iter().enumerate().fold(0, |index, (axis, at)| index * window.shape[axis] + at - window.origin[axis])
+                    };
+                    assert_eq!(part.data[index(&part)], whole.data[index(&whole)]);
+                    assert_eq!(part.labels[index(&part)], whole.labels[index(&whole)]);
+                }
+            }
+        }
+        assert_eq!(part.labels.len(), part.n_voxels());
+    }
+}

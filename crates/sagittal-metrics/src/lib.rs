@@ -1,0 +1,36 @@
+//! Masks in, numbers with units out.
+//!
+//! [`score_case`] compares a prediction with a reference, label by label, on one grid; [`Metrics`] gathers cases and
+//! says how the whole set did ([`summary`]). Numbers carry their unit in name or type, and a number that is not defined is `None`,
+//! never 0, 1 or NaN: see the table in [`overlap`].
+//!
+//! ```
+//! use sagittal_image::{Geometry, LabelMap, Volume};
+//!
+//! let map = |voxels: [u16; 4]| LabelMap {
+//!     labels: Volume::new([1, 2, 2], voxels.to_vec()),
+//!     geometry: Geometry::picture([2, 2]),
+//!     header: Default::default(),
+//! };
+//! let scores = sagittal_metrics::score_case(&map([0, 1, 1, 0]), &map([0, 1, 0, 0]), &[1], None)?;
+//! assert_eq!(scores[0].dice, Some(2.0 / 3.0));
+//! # Ok::<(), sagittal_metrics::MetricsError>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod case;
+mod error;
+
+pub mod bootstrap;
+pub mod metrics_file;
+pub mod overlap;
+pub mod summary;
+pub mod volumes;
+
+pub use bootstrap::{Bootstrap, Interval};
+pub use case::{LabelScore, score_case};
+pub use error::MetricsError;
+pub use metrics_file::{CaseScore, FailedCase, LabelName, LabelSummary, Metrics, ScoredRegion};
+pub use overlap::Overlap;
+pub use summary::Summary;
+pub use volumes::VolumeUnit;

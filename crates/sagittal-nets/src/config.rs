@@ -1,0 +1,92 @@
+//! What a network looks like: the `network` part of a plan and of a model file.
+
+use crate::NetError;
+use serde::{Deserialize, Serialize};
+
+/// The families of networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkKind {
+    /// Plain U-Net as nnU-Net plans it (Ronneberger et al. 2015, Isensee et al. 2021).
+    Unet,
+}
+
+/// Everything that fixes a network's shape.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// The family.
+    pub kind: NetworkKind,
+    /// Channels of the input image.
+    pub input_channels: usize,
+    /// Classes, background included.
+    pub classes: usize,
+    /// Channels of each stage, finest first.
+    pub features: Vec<usize>,
+    /// Taps of each stage's convolutions along `Z Y X`.
+    pub kernels: Vec<[usize; 3]>,
+    /// Step into each stage along `Z Y X`; the first is 1.
+    pub strides: Vec<[usize; 3]>,
+    /// Convolutions of each encoder stage.
+    pub encoder_convs: Vec<usize>,
+    /// Convolutions of each decoder stage, deepest first: one fewer than stages.
+    pub decoder_convs: Vec<usize>,
+    /// Whether coarser decoder stages have heads too.
+    pub deep_supervision: bool,
+}
+
+impl NetworkConfig {
+    /// Checks that the parts fit each other.
+    ///
+    /// # Errors
+    /// [`NetError::Config`] names the first field that does not fit.
+    pub fn validate(&self) -> Result<(), NetError> {
+        let wrong = |field, expected: &str, found: String| Err(NetError::Config { field, expected: expected.to_owned(), found });
+        let n = self.features.len();
+        if n < 2 {
+            return wrong("features", "at least two stages", format!("{n}"));
+        }
+        let lengths = [
+            ("kernels", self.kernels.len(), n),
+            ("strides", self.strides.len(), n),
+            ("encoder_convs", self.encoder_convs.len(), n),
+            ("decoder_convs", self.decoder_convs.len(), n - 1),
+        ];
+        for (field, found, expected) in lengths {
+            if found != expected {
+                return wrong(field, &format!("{expected} entries for {n} stages"), format!("{found}"));
+            }
+        }
+        if self.input_channels == 0 {
+            return wrong("input_channels", "at least 1", "0".to_owned());
+        }
+        if !(2..=255).contains(&self.classes) {
+            return wrong("classes", "2 to 255", self.classes.to_string());
+        }
+        if let Some(f) = self.features.iter().find(|f| !(1..=4096).contains(*f)) {
+            return wrong("features", "1 to 4096 channels a stage", f.to_string());
+        }
+        if let Some(k) = self.kernels.iter().find(|k| k.iter().any(|k| k % 2 == 0 || *k > 7)) {
+            return wrong("kernels", "1, 3, 5 or 7 along each axis", format!("{k:?}"));
+        }
+        if let Some(s) = self.strides.iter().find(|s| s.iter().any(|s| !(1..=2).contains(s))) {
+            return wrong("strides", "1 or 2 along each axis", format!("{s:?}"));
+        }
+        if self.strides[0] != [1; 3] {
+            return wrong("strides", "1 along every axis into the first stage", format!("{:?}", self.strides[0]));
+        }
+        if self.encoder_convs.iter().chain(&self.decoder_convs).any(|n| !(1..=16).contains(n)) {
+            return wrong(
+                "encoder_convs and decoder_convs",
+                "1 to 16 a stage",
+                format!("{:?} {:?}", self.encoder_convs, self.decoder_convs),
+            );
+        }
+        Ok(())
+    }
+
+    /// What the size of a patch must be divisible by, along `Z Y X`.
+    pub fn divisor(&self) -> [usize; 3] {
+        std::array::from_fn(|a| self.strides.iter().map(|s| s[a]).product())
+    }
+}

@@ -1,0 +1,20 @@
+//! Segmentation networks and their weight files.
+//!
+//! A [`Network`] is made from a [`NetworkConfig`], the `network` part of a plan, and holds its [`Parameters`]. Tensors
+//! inside are channels-last, `[N, Z, Y, X, C]`; `K` is the number of classes. Files keep PyTorch's order of weights.
+#![forbid(unsafe_code)]
+
+mod config;
+mod error;
+mod init;
+mod network;
+mod parameters;
+mod unet;
+mod weights;
+
+pub use config::{NetworkConfig, NetworkKind};
+pub use error::NetError;
+pub use network::{Network, Outputs};
+pub use parameters::{Parameter, Parameters};
+pub use unet::UNet;
+pub use weights::{ModelFile, read_tensors, write_tensors};

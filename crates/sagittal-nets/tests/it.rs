@@ -1,0 +1,125 @@
+//! Networks as they are laid out, written and read.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use sagittal_nets::{ModelFile, NetError, Network, NetworkConfig, NetworkKind, Outputs};
+use sagittal_tensor::{Device, Tensor};
+use serde_json::json;
+use std::path::Path;
+
+/// What nnU-Net plans for the hippocampus of the Medical Segmentation Decathlon.
+fn hippocampus() -> NetworkConfig {
+    NetworkConfig {
+        kind: NetworkKind::Unet,
+        input_channels: 1,
+        classes: 3,
+        features: vec![32, 64, 128, 256],
+        kernels: vec![[3; 3]; 4],
+        strides: vec![[1; 3], [2; 3], [2; 3], [2; 3]],
+        encoder_convs: vec![2; 4],
+        decoder_convs: vec![2; 3],
+        deep_supervision: true,
+    }
+}
+
+fn small() -> NetworkConfig {
+    NetworkConfig {
+        features: vec![3, 5, 7],
+        kernels: vec![[1, 3, 3], [3; 3], [3; 3]],
+        strides: vec![[1; 3], [1, 2, 2], [2; 3]],
+        encoder_convs: vec![1, 2, 1],
+        decoder_convs: vec![2, 1],
+        ..hippocampus()
+    }
+}
+
+fn network(config: &NetworkConfig) -> Network {
+    Network::new(config, &mut ChaCha8Rng::seed_from_u64(0), &Device::cpu()).unwrap()
+}
+
+#[test]
+fn hippocampus_network_has_the_parameters_of_nnunet() {
+    let network = network(&hippocampus());
+    // PlainConvUNet of nnU-Net 2.8.1 with its own plan: 5,603,177 numbers in 68 arrays.
+    assert_eq!(network.parameters().count(), 5_603_177);
+    assert_eq!(network.parameters().iter().count(), 68);
+    let shape = |name: &str| network.parameters().iter().find(|p| p.name == name).map(|p| p.shape.clone());
+    assert_eq!(shape("encoder.stages.3.0.convs.0.conv.weight"), Some(vec![256, 128, 3, 3, 3]));
+    assert_eq!(shape("decoder.transpconvs.0.weight"), Some(vec![256, 128, 2, 2, 2]));
+    assert_eq!(shape("decoder.stages.0.convs.0.conv.weight"), Some(vec![128, 256, 3, 3, 3]));
+    assert_eq!(shape("decoder.seg_layers.2.weight"), Some(vec![3, 32, 1, 1, 1]));
+    assert_eq!(shape("encoder.stages.0.0.convs.1.norm.bias"), Some(vec![32]));
+}
+
+#[test]
+fn logits_have_the_shape_of_every_scale() {
+    let network = network(&small());
+    let x = Tensor::<5>::zeros([2, 4, 8, 12, 1], Device::cpu().plain());
+    let shapes = |outputs| network.forward(x.clone(), outputs).iter().map(|logits| logits.dims()).collect::<Vec<_>>();
+    assert_eq!(shapes(Outputs::EveryScale), [[2, 4, 8, 12, 3], [2, 4, 4, 6, 3]]);
+    assert_eq!(shapes(Outputs::Finest), [[2, 4, 8, 12, 3]]);
+}
+
+#[test]
+fn a_description_that_makes_no_sense_is_refused_by_field() {
+    type Change = fn(&mut NetworkConfig);
+    let cases: [(&str, Change); 8] = [
+        ("features", |c| c.features = vec![32]),
+        ("kernels", |c| c.kernels.truncate(1)),
+        ("kernels", |c| c.kernels[1] = [3, 4, 3]),
+        ("strides", |c| c.strides[1] = [3; 3]),
+        ("strides", |c| c.strides[0] = [2; 3]),
+        ("classes", |c| c.classes = 1),
+        ("input_channels", |c| c.input_channels = 0),
+        ("decoder_convs", |c| c.decoder_convs = vec![2; 3]),
+    ];
+    for (field, change) in cases {
+        let mut config = small();
+        change(&mut config);
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains(field), "{field}: {error}");
+    }
+}
+
+#[test]
+fn a_model_is_read_as_it_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, network) = (folder.path().join("model.safetensors"), network(&small()));
+    ModelFile::write(&path, &network, &json!({ "plan": { "patch": [4, 8, 12] } })).unwrap();
+    let read = ModelFile::read(&path, &Device::cpu()).unwrap();
+    assert_eq!(read.network.config(), network.config());
+    assert_eq!(read.header["plan"]["patch"], json!([4, 8, 12]));
+    for (written, read) in network.parameters().iter().zip(read.network.parameters().iter()) {
+        assert_eq!(written.value.clone().into_data(), read.value.clone().into_data(), "{}", written.name);
+    }
+    // The same model gives the same bytes, so that files can be compared.
+    let first = std::fs::read(&path).unwrap();
+    ModelFile::write(&path, &network, &json!({ "plan": { "patch": [4, 8, 12] } })).unwrap();
+    assert!(first == std::fs::read(&path).unwrap());
+}
+
+#[test]
+fn damaged_models_are_refused_with_the_file_and_never_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    ModelFile::write(&path, &network(&small()), &json!({})).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let refuse = |bytes: &[u8], path: &Path| {
+        std::fs::write(path, bytes).unwrap();
+        match ModelFile::read(path, &Device::cpu()) {
+            Err(NetError::Malformed { finding, .. }) => assert!(!finding.is_empty()),
+            other => panic!("expected a malformed file, got {other:?}"),
+        }
+    };
+    for length in [0, 7, 8, 100, whole.len() / 2, whole.len() - 1] {
+        refuse(&whole[..length], &path);
+    }
+    refuse(b"not a model at all, but long enough to hold a length", &path);
+    // A header that promises a network the arrays of which are not there.
+    let text = String::from_utf8_lossy(&whole).into_owned();
+    let at = text.find("\\\"features\\\":[3,5,7]").unwrap();
+    let mut changed = whole.clone();
+    changed[at + 14] = b'9';
+    refuse(&changed, &path);
+}

@@ -1,0 +1,135 @@
+//! Line charts: one description, two renderers, SVG for the page and pixels for PNG.
+//!
+//! Drawn here and not by a plotting library (`plotters` was considered): the page's charts follow the reader's light
+//! or dark theme through CSS, which libraries that write colours into the SVG cannot do, and bitmap text must work
+//! where no font is installed. What is left of a plotting library after that is tick positions.
+
+mod raster;
+mod svg;
+mod ticks;
+
+pub(crate) use raster::draw;
+pub(crate) use svg::svg;
+
+/// A colour by its position in the palette, so that both renderers and both themes agree.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Series {
+    pub(crate) name: String,
+    /// Position in the palette.
+    pub(crate) colour: usize,
+    /// Ascending x. A gap in the record is a gap in the line.
+    pub(crate) points: Vec<(f64, Option<f64>)>,
+}
+
+/// One set of axes with its lines.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Chart {
+    pub(crate) title: String,
+    pub(crate) x_name: &'static str,
+    pub(crate) series: Vec<Series>,
+    /// The least that the vertical axis spans; it grows with the data.
+    pub(crate) y_at_least: Option<(f64, f64)>,
+}
+
+/// The limits of both axes, and their ticks.
+pub(crate) struct Axes {
+    pub(crate) x: (f64, f64),
+    pub(crate) y: (f64, f64),
+    pub(crate) x_ticks: Vec<f64>,
+    pub(crate) y_ticks: Vec<f64>,
+}
+
+impl Chart {
+    /// Whether there is anything to draw.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.series.iter().all(|series| series.defined().next().is_none())
+    }
+
+    /// Limits that hold all points, widened to ticks.
+    pub(crate) fn axes(&self) -> Axes {
+        let limits = |values: &mut dyn Iterator<Item = f64>| {
+            values.fold(None, |range: Option<(f64, f64)>, v| Some(range.map_or((v, v), |(low, high)| (low.min(v), high.max(v)))))
+        };
+        let x = limits(&mut self.series.iter().flat_map(|s| s.defined()).map(|(x, _)| x)).unwrap_or((0.0, 1.0));
+        let values = self.series.iter().flat_map(|s| s.defined()).map(|(_, y)| y);
+        let y = limits(&mut values.chain(self.y_at_least.into_iter().flat_map(|(low, high)| [low, high]))).unwrap_or((0.0, 1.0));
+        let x = if x.0 < x.1 { x } else { (x.0 - 1.0, x.1 + 1.0) };
+        let y_ticks = ticks::cover(y.0, y.1, 5);
+        Axes { x, y: (y_ticks[0], y_ticks[y_ticks.len() - 1]), x_ticks: ticks::within(x.0, x.1, 6), y_ticks }
+    }
+}
+
+impl Series {
+    /// Points that have a finite value.
+    pub(crate) fn defined(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
+        self.points.iter().filter_map(|&(x, y)| y.filter(|y| y.is_finite()).map(|y| (x, y)))
+    }
+
+    /// Unbroken stretches of the line.
+    pub(crate) fn stretches(&self) -> Vec<Vec<(f64, f64)>> {
+        let mut stretches = vec![Vec::new()];
+        for &(x, y) in &self.points {
+            match y.filter(|y| y.is_finite()) {
+                Some(y) => stretches.last_mut().expect("one stretch at least").push((x, y)),
+                None => stretches.push(Vec::new()),
+            }
+        }
+        stretches.retain(|stretch| !stretch.is_empty());
+        stretches
+    }
+}
+
+/// A number as short as a tick needs it.
+pub(crate) fn label(value: f64) -> String {
+    if value == 0.0 {
+        return "0".into();
+    }
+    if value.abs() < 0.001 || value.abs() >= 100_000.0 {
+        return format!("{value:.1e}").replace(".0e", "e");
+    }
+    let text = format!("{value:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(points: &[(f64, Option<f64>)]) -> Chart {
+        let series = Series { name: "a<b".into(), colour: 0, points: points.to_vec() };
+        Chart { title: "t".into(), x_name: "epoch", series: vec![series], y_at_least: None }
+    }
+
+    #[test]
+    fn awkward_data_has_axes_and_draws() {
+        for points in [
+            &[][..],
+            &[(1.0, None)],
+            &[(1.0, Some(0.5))],
+            &[(1.0, Some(f64::NAN)), (2.0, Some(f64::INFINITY))],
+            &[(1.0, Some(1e-12)), (2.0, Some(1e12))],
+            &[(1.0, Some(-0.5)), (2.0, None), (3.0, Some(-0.5))],
+        ] {
+            let chart = chart(points);
+            let axes = chart.axes();
+            assert!(axes.y.0 < axes.y.1 && axes.x.0 < axes.x.1, "{points:?}");
+            assert!(axes.y_ticks.len() < 20 && axes.x_ticks.len() < 20, "{points:?}");
+            let text = svg(&chart);
+            assert!(!text.contains("NaN") && !text.contains("inf") && !text.contains("a<b"), "{text}");
+            let mut picture = crate::canvas::Picture::filled(300, 200, [255; 3]);
+            draw(&mut picture, [0, 0], [300, 200], &chart);
+        }
+    }
+
+    #[test]
+    fn a_gap_breaks_the_line() {
+        let chart = chart(&[(1.0, Some(1.0)), (2.0, None), (3.0, Some(2.0)), (4.0, Some(3.0))]);
+        assert_eq!(chart.series[0].stretches(), [vec![(1.0, 1.0)], vec![(3.0, 2.0), (4.0, 3.0)]]);
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        let texts = [0.0, 0.25, 1.0, -0.5, 0.0001, 1e6, 120.0, 0.01].map(label);
+        assert_eq!(texts, ["0", "0.25", "1", "-0.5", "1e-4", "1e6", "120", "0.01"]);
+    }
+}

@@ -1,0 +1,77 @@
+use sagittal_metrics::{Bootstrap, CaseScore, FailedCase, LabelName, LabelScore, Metrics, Overlap, VolumeUnit};
+
+use super::*;
+use crate::{CasePicture, CaseRole, Progress};
+
+const NASTY: &str = "<script>alert('x')</script>&\"quoted\"";
+
+fn label_score(label: u16, true_positive: u64) -> LabelScore {
+    let overlap = Overlap { true_positive, false_positive: true_positive / 4, false_negative: true_positive / 5, true_negative: 9 };
+    LabelScore {
+        label,
+        dice: overlap.dice(),
+        iou: overlap.iou(),
+        overlap,
+        volume_unit: VolumeUnit::Pixel,
+        reference_volume: overlap.n_reference() as f64,
+        prediction_volume: overlap.n_prediction() as f64,
+    }
+}
+
+fn input(n_cases: usize, n_labels: u16) -> ReportInput {
+    let labels: Vec<LabelName> = (1..=n_labels).map(|value| LabelName { value, name: format!("{NASTY}{value}") }).collect();
+    let case = |i: usize| CaseScore::new(format!("{NASTY}{i}"), (1..=n_labels).map(|label| label_score(label, 10 * i as u64)).collect());
+    let failed = vec![FailedCase { case: NASTY.into(), reason: NASTY.into() }];
+    ReportInput {
+        dataset: NASTY.into(),
+        fold: Some(NASTY.into()),
+        model: Some(NASTY.into()),
+        plan_words: format!("{NASTY}\n\n\n{NASTY}"),
+        classes: labels.iter().map(|label| label.name.clone()).collect(),
+        metrics: Some(Metrics::new(labels, ScoredRegion::FieldOfView, (0..n_cases).map(case).collect(), failed, &Bootstrap::default())),
+        pictures: vec![CasePicture { case: NASTY.into(), role: CaseRole::Worst, dice: None, png: vec![1, 2, 3] }],
+        progress: Progress::parse("{\"epoch\":1,\"training_loss\":1.0,\"validation_dice\":[null,0.5]}\nbroken"),
+        training_gif: Some(vec![1]),
+        provenance: vec![(NASTY.into(), NASTY.into())],
+        warnings: vec![NASTY.into()],
+        ..ReportInput::default()
+    }
+}
+
+#[test]
+fn nothing_from_outside_reaches_the_page_unescaped() {
+    let page = html(&input(3, 2));
+    assert!(!page.contains("<script>alert") && !page.contains("&\"quoted"), "unescaped text");
+    assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;&quot;quoted&quot;"));
+}
+
+#[test]
+fn the_page_asks_nobody_for_anything() {
+    let page = html(&input(3, 2));
+    for request in ["http://", "https://", "url(", "@import", "fetch(", "<link", "src=\"/"] {
+        assert!(!page.contains(request), "{request}");
+    }
+    assert!(page.contains("default-src 'none'"));
+}
+
+#[test]
+fn every_state_of_a_run_has_a_page() {
+    let page = html(&ReportInput::default());
+    assert!(page.contains("not evaluated yet") && page.contains("No epoch is recorded"));
+    assert!(page.contains("not a medical device"));
+    for (n_cases, n_labels) in [(0, 0), (0, 2), (1, 1), (2, 1), (3, 9)] {
+        let page = html(&input(n_cases, n_labels));
+        assert!(!page.contains("NaN") && !page.contains(">inf"), "{n_cases} cases, {n_labels} labels");
+    }
+}
+
+#[test]
+fn elements_are_closed() {
+    let page = html(&input(4, 3));
+    for element in
+        ["div", "section", "table", "tr", "td", "th", "figure", "svg", "ul", "li", "p", "button", "main", "header", "dl", "text", "title"]
+    {
+        let opened = page.matches(&format!("<{element}>")).count() + page.matches(&format!("<{element} ")).count();
+        assert_eq!(opened, page.matches(&format!("</{element}>")).count(), "{element}");
+    }
+}

@@ -1,0 +1,113 @@
+//! Everything a report shows, as plain data. The caller gathers it from a run's folder; nothing here reads files.
+
+use sagittal_metrics::Metrics;
+
+use crate::Progress;
+
+/// A run, as the page shows it. Whatever is not known yet is `None` or empty, and its section says so or is left out.
+#[derive(Clone, Debug, Default)]
+pub struct ReportInput {
+    /// Name of the data set.
+    pub dataset: String,
+    /// What was held out: `fold 0`, `all`, a test set.
+    pub fold: Option<String>,
+    /// Name of the network or the model.
+    pub model: Option<String>,
+    /// Time that training took.
+    pub minutes: Option<f64>,
+    /// Seed of the run.
+    pub seed: Option<u64>,
+    /// The plan in words; blank lines part paragraphs.
+    pub plan_words: String,
+    /// Names of the foreground classes, in the order of [`ProgressRecord::validation_dice`](crate::ProgressRecord) and of the palette.
+    pub classes: Vec<String>,
+    /// The training's record.
+    pub progress: Progress,
+    /// Scores of whole images; `None` before they were evaluated.
+    pub metrics: Option<Metrics>,
+    /// Pictures of cases, in the order they are shown.
+    pub pictures: Vec<CasePicture>,
+    /// The training GIF's file.
+    pub training_gif: Option<Vec<u8>>,
+    /// What is needed to repeat the run: name and value, such as `command`, `version`, `threads`, `device`, `data digest`.
+    pub provenance: Vec<(String, String)>,
+    /// Things a reader must know, such as cases that failed.
+    pub warnings: Vec<String>,
+}
+
+/// A case's picture.
+#[derive(Clone, Debug)]
+pub struct CasePicture {
+    /// The case's name.
+    pub case: String,
+    /// Why it is shown.
+    pub role: CaseRole,
+    /// Its mean foreground Dice.
+    pub dice: Option<f64>,
+    /// The PNG file.
+    pub png: Vec<u8>,
+}
+
+/// Why a case is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaseRole {
+    /// The highest mean Dice.
+    Best,
+    /// The middle one.
+    Median,
+    /// The lowest.
+    Worst,
+    /// The user asked for it.
+    Chosen,
+}
+
+impl CaseRole {
+    /// Heading of the picture.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Best => "Best case",
+            Self::Median => "Median case",
+            Self::Worst => "Worst case",
+            Self::Chosen => "Case",
+        }
+    }
+}
+
+/// The best, the median and the worst case by mean foreground Dice, each case once: one case is the best only, two are best and worst.
+///
+/// Cases without a defined Dice are left out; equal ones are taken by name, so that the choice does not depend on their order.
+pub fn representative_cases(metrics: &Metrics) -> Vec<(CaseRole, String)> {
+    let mut ranked: Vec<(f64, &str)> = metrics.cases.iter().filter_map(|case| Some((case.mean_dice?, case.case.as_str()))).collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    let roles: &[(CaseRole, usize)] = match ranked.len() {
+        0 => &[],
+        1 => &[(CaseRole::Best, 0)],
+        2 => &[(CaseRole::Best, 0), (CaseRole::Worst, 1)],
+        n => &[(CaseRole::Best, 0), (CaseRole::Median, n / 2), (CaseRole::Worst, n - 1)],
+    };
+    roles.iter().map(|&(role, idx)| (role, ranked[idx].1.to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use sagittal_metrics::{Bootstrap, CaseScore, ScoredRegion};
+
+    use super::*;
+
+    #[test]
+    fn each_case_is_shown_once() {
+        for (dice, expected) in [
+            (&[][..], vec![]),
+            (&[None], vec![]),
+            (&[Some(0.5)], vec![(CaseRole::Best, "0")]),
+            (&[Some(0.5), Some(0.7)], vec![(CaseRole::Best, "1"), (CaseRole::Worst, "0")]),
+            (&[Some(0.5), None, Some(0.9), Some(0.7)], vec![(CaseRole::Best, "2"), (CaseRole::Median, "3"), (CaseRole::Worst, "0")]),
+        ] {
+            let score = |(idx, &mean_dice): (usize, &Option<f64>)| CaseScore { case: idx.to_string(), mean_dice, labels: vec![] };
+            let cases = dice.iter().enumerate().map(score).collect();
+            let metrics = Metrics::new(vec![], ScoredRegion::WholeImage, cases, vec![], &Bootstrap::default());
+            let expected: Vec<(CaseRole, String)> = expected.into_iter().map(|(role, case)| (role, case.to_owned())).collect();
+            assert_eq!(representative_cases(&metrics), expected);
+        }
+    }
+}

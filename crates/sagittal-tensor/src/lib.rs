@@ -1,0 +1,24 @@
+//! The tensor: burn, device choice, and our own operations registered under it.
+//!
+//! The unit is a whole block (convolution, instance norm, leaky ReLU), because small eager operations and fresh buffers
+//! cost more than the arithmetic. Activations are channels-last, `[N, Z, Y, X, C]`: the kernels of the CPU are fastest
+//! there, and a network crosses from and to `N C Z Y X` only at its two ends. A 2-D network has `Z = 1` and kernels and
+//! strides of 1 along it. Parameters are flat: their shape belongs to the operation that uses them.
+//!
+//! Networks above call [`conv_norm_act`], [`conv`], [`conv_transpose`] and [`dice_cross_entropy`] and see no backend.
+#![forbid(unsafe_code)]
+
+mod backward;
+mod device;
+mod flex;
+mod functions;
+mod ops;
+mod optim;
+mod spec;
+
+pub use burn::tensor::{Gradients, Tensor, TensorData};
+pub use device::{Device, DeviceError};
+pub use functions::{conv, conv_norm_act, conv_transpose, dice_cross_entropy};
+pub use optim::{adamw_step, norm_of_gradients, sgd_step};
+pub use sagittal_kernels::{AdamwOptions, KeepingAllocator, SgdOptions};
+pub use spec::{ConvSpec, LossTarget, NormActivation, TransposeSpec};

@@ -1,0 +1,89 @@
+//! The fixed facts of each operation: everything but its tensors.
+
+use std::sync::Arc;
+
+/// A convolution with "same" padding: `(kernel - 1) / 2` on both sides of each axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConvSpec {
+    /// Input channels, all parts together.
+    pub c_in: usize,
+    /// Output channels.
+    pub c_out: usize,
+    /// Taps along `Z Y X`, odd.
+    pub kernel: [usize; 3],
+    /// Steps along `Z Y X`.
+    pub stride: [usize; 3],
+}
+
+impl ConvSpec {
+    /// Number of weights, `c_out * c_in * taps`.
+    pub fn n_weights(&self) -> usize {
+        self.c_out * self.c_in * self.kernel.iter().product::<usize>()
+    }
+
+    /// Spatial shape of the output for an input of `size`.
+    pub fn size_out(&self, size: [usize; 3]) -> [usize; 3] {
+        std::array::from_fn(|a| (size[a] - 1) / self.stride[a] + 1)
+    }
+
+    pub(crate) fn shape(&self, batch: usize, size: [usize; 3]) -> sagittal_kernels::ConvShape {
+        sagittal_kernels::ConvShape {
+            batch,
+            size,
+            c_in: self.c_in,
+            c_out: self.c_out,
+            kernel: self.kernel,
+            stride: self.stride,
+            padding: self.kernel.map(|k| (k - 1) / 2),
+        }
+    }
+}
+
+/// A transposed convolution whose kernel is its stride, so that every output voxel comes from one input voxel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TransposeSpec {
+    /// Input channels.
+    pub c_in: usize,
+    /// Output channels.
+    pub c_out: usize,
+    /// Kernel and stride along `Z Y X`.
+    pub stride: [usize; 3],
+}
+
+impl TransposeSpec {
+    /// Number of weights, `c_in * c_out * taps`.
+    pub fn n_weights(&self) -> usize {
+        self.c_in * self.c_out * self.stride.iter().product::<usize>()
+    }
+
+    pub(crate) fn shape(&self, batch: usize, size: [usize; 3]) -> sagittal_kernels::TransposeShape {
+        sagittal_kernels::TransposeShape { batch, size, c_in: self.c_in, c_out: self.c_out, stride: self.stride }
+    }
+}
+
+/// Instance norm over the voxels of each sample and channel, then leaky ReLU.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NormActivation {
+    /// Added to the variance.
+    pub epsilon: f32,
+    /// Slope of the leaky ReLU below zero.
+    pub slope: f32,
+}
+
+impl Default for NormActivation {
+    /// nnU-Net's: 1e-5 and 0.01.
+    fn default() -> Self {
+        Self { epsilon: 1e-5, slope: 0.01 }
+    }
+}
+
+/// What a loss compares logits with.
+#[derive(Clone, Debug)]
+pub struct LossTarget {
+    /// Class of every voxel, `[N, Z, Y, X]`; 255 = not scored.
+    pub classes: Arc<Vec<u8>>,
+    /// Dice sums run over the whole batch instead of each sample.
+    pub batch_dice: bool,
+    /// Loss and gradient are multiplied by this.
+    pub weight: f32,
+}

@@ -1,0 +1,29 @@
+//! What a training tells the program around it, and asks of it.
+
+use crate::{EpochRecord, Trainer};
+use sagittal_nets::Network;
+use std::time::Duration;
+
+/// The other end of a training: a terminal, a file, a test.
+pub trait Events {
+    /// A step is done. `fraction` is the part of the budget that is used.
+    fn step(&mut self, trainer: &Trainer, loss: f32, learning_rate: f64, fraction: f64, elapsed: Duration) {
+        let _ = (trainer, loss, learning_rate, fraction, elapsed);
+    }
+
+    /// An epoch is over and saved.
+    fn epoch(&mut self, record: &EpochRecord, network: &Network) {
+        let _ = (record, network);
+    }
+
+    /// Whether the training shall stop at the next step, leaving a valid model.
+    fn stop_requested(&self) -> bool {
+        false
+    }
+}
+
+/// Nobody listens.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Events for Silent {}

@@ -1,0 +1,27 @@
+//! Losses, optimisers, schedules, the training loop, checkpoints, events.
+//!
+//! [`Trainer`] is a network with its optimiser and its place in the training; [`run`] drives it through a [`Budget`]
+//! and leaves a run folder that is valid at every moment. It knows no terminal: it reports through [`Events`].
+#![forbid(unsafe_code)]
+
+mod checkpoint;
+mod error;
+mod events;
+mod loss;
+mod optimizer;
+mod run;
+mod run_record;
+mod schedule;
+mod trainer;
+mod validation;
+
+pub use checkpoint::{has_checkpoint, read_checkpoint};
+pub use error::TrainError;
+pub use events::{Events, Silent};
+pub use loss::{DeepSupervision, downsample_labels};
+pub use optimizer::Optimizer;
+pub use run::{FoldFolder, Outcome, RunOptions, StopReason, run};
+pub use run_record::{EpochRecord, read_progress};
+pub use schedule::Budget;
+pub use trainer::{Progress, Trainer, TrainerOptions};
+pub use validation::Validation;

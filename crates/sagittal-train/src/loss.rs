@@ -1,0 +1,84 @@
+//! The loss of a network with heads at several scales.
+
+use sagittal_tensor::{LossTarget, Tensor, dice_cross_entropy};
+use std::sync::Arc;
+
+/// How much each scale counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeepSupervision {
+    weights: Vec<f32>,
+}
+
+impl DeepSupervision {
+    /// nnU-Net's weights for `n_scales` heads, finest first: halved from scale to scale, none for the coarsest if there
+    /// are more than one, 1 in all.
+    pub fn new(n_scales: usize) -> Self {
+        let mut weights: Vec<f32> = (0..n_scales).map(|i| 0.5f32.powi(i as i32)).collect();
+        if n_scales > 1 {
+            weights[n_scales - 1] = 0.0;
+        }
+        let total: f32 = weights.iter().sum();
+        Self { weights: weights.iter().map(|w| w / total).collect() }
+    }
+
+    /// The weighted loss of all scales.
+    ///
+    /// # Shapes
+    /// - `logits`: `[N, Z / s, Y / s, X / s, K]` for each scale, finest first
+    /// - `labels`: `[N, Z, Y, X]`, 255 = not scored
+    ///
+    /// # Panics
+    /// If the number of scales is another, or a shape does not divide.
+    pub fn loss(&self, logits: Vec<Tensor<5>>, labels: Arc<Vec<u8>>, batch_dice: bool) -> Tensor<1> {
+        assert_eq!(logits.len(), self.weights.len(), "one weight per scale");
+        let [n, z, y, x, _] = logits[0].dims();
+        let losses = logits.into_iter().zip(&self.weights).filter(|(_, weight)| **weight > 0.0).map(|(logits, weight)| {
+            let [_, sz, sy, sx, _] = logits.dims();
+            let classes =
+                if [sz, sy, sx] == [z, y, x] { labels.clone() } else { Arc::new(downsample_labels(&labels, n, [z, y, x], [sz, sy, sx])) };
+            dice_cross_entropy(logits, LossTarget { classes, batch_dice, weight: *weight })
+        });
+        losses.reduce(|sum, loss| sum + loss).expect("the finest scale always counts")
+    }
+}
+
+/// Labels on a coarser grid: of each coarse voxel, the fine voxel nearest to its centre (PyTorch's `nearest-exact`).
+///
+/// # Shapes
+/// - `labels`: `[N, Z, Y, X]` of `size`; result: `[N, Z', Y', X']` of `coarse`
+pub fn downsample_labels(labels: &[u8], n: usize, size: [usize; 3], coarse: [usize; 3]) -> Vec<u8> {
+    let nearest: [Vec<usize>; 3] = std::array::from_fn(|a| {
+        let scale = size[a] as f64 / coarse[a] as f64;
+        (0..coarse[a]).map(|i| (((i as f64 + 0.5) * scale) as usize).min(size[a] - 1)).collect()
+    });
+    let mut result = Vec::with_capacity(n * coarse.iter().product::<usize>());
+    for sample in labels.chunks_exact(size.iter().product()).take(n) {
+        for &z in &nearest[0] {
+            for &y in &nearest[1] {
+                let row = &sample[(z * size[1] + y) * size[2]..][..size[2]];
+                result.extend(nearest[2].iter().map(|&x| row[x]));
+            }
+        }
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_halved_and_the_coarsest_is_left_out() {
+        assert_eq!(DeepSupervision::new(1).weights, [1.0]);
+        assert_eq!(DeepSupervision::new(2).weights, [1.0, 0.0]);
+        let three = DeepSupervision::new(3).weights;
+        assert!((three[0] - 2.0 / 3.0).abs() < 1e-6 && (three[1] - 1.0 / 3.0).abs() < 1e-6 && three[2] == 0.0);
+    }
+
+    #[test]
+    fn down_sampling_takes_the_voxel_nearest_to_the_centre() {
+        // torch.nn.functional.interpolate(torch.arange(6.).view(1, 1, 6), 3, mode='nearest-exact') gives 1 3 5
+        assert_eq!(downsample_labels(&[0, 1, 2, 3, 4, 5], 1, [1, 1, 6], [1, 1, 3]), [1, 3, 5]);
+        assert_eq!(downsample_labels(&[1, 2, 3, 4, 5, 6, 7, 8], 2, [1, 2, 2], [1, 1, 1]), [4, 8]);
+    }
+}

@@ -1,0 +1,52 @@
+//! What is written down of every epoch.
+
+use crate::TrainError;
+use serde::{Deserialize, Serialize};
+use std::{io::Write, path::Path};
+
+/// One line of `progress.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Counted from 1.
+    pub epoch: u64,
+    /// Steps done when it was over.
+    pub step: u64,
+    /// Seconds trained, interruptions left out.
+    pub elapsed_s: f64,
+    /// At its end.
+    pub learning_rate: f64,
+    /// Mean over its steps, all scales.
+    pub training_loss: f64,
+    /// Mean over the validation patches at full resolution; none without validation cases.
+    pub validation_loss: Option<f64>,
+    /// Per foreground class over all validation patches; null where the class does not occur.
+    pub validation_dice: Vec<Option<f64>>,
+    /// Patches trained on per second, validation left out.
+    pub samples_per_s: f64,
+}
+
+/// Writes `text` to `path` in one step: new file, fsync, rename.
+pub(crate) fn write_atomically(path: &Path, text: &str) -> Result<(), TrainError> {
+    let failed = |source| TrainError::File { act: "write", path: path.to_owned(), source };
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+pub(crate) fn write_progress(path: &Path, epochs: &[EpochRecord]) -> Result<(), TrainError> {
+    let lines: Vec<String> = epochs.iter().map(|e| serde_json::to_string(e).expect("a record is plain data") + "\n").collect();
+    write_atomically(path, &lines.concat())
+}
+
+/// The epochs that a `progress.jsonl` tells of.
+///
+/// # Errors
+/// [`TrainError::File`] if it cannot be read, or a line is no epoch.
+pub fn read_progress(path: &Path) -> Result<Vec<EpochRecord>, TrainError> {
+    let failed = |source| TrainError::File { act: "read", path: path.to_owned(), source };
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    text.lines().map(|line| serde_json::from_str(line).map_err(|error| failed(std::io::Error::other(error)))).collect()
+}

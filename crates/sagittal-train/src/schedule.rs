@@ -1,0 +1,54 @@
+//! How long a training lasts, and how the learning rate falls meanwhile.
+
+use std::time::Duration;
+
+/// What ends a training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Budget {
+    /// A number of epochs. Two trainings with equal seeds give equal weights, bit by bit.
+    Epochs(u64),
+    /// A time. How many steps fit depends on the machine and what else it does, so weights are not repeatable.
+    Time(Duration),
+}
+
+impl Budget {
+    /// The part of the budget that is used, 0 to 1.
+    pub fn fraction(&self, step: u64, steps_per_epoch: u64, elapsed: Duration) -> f64 {
+        let fraction = match self {
+            Self::Epochs(epochs) => step as f64 / (epochs * steps_per_epoch).max(1) as f64,
+            Self::Time(time) => elapsed.as_secs_f64() / time.as_secs_f64().max(f64::MIN_POSITIVE),
+        };
+        fraction.clamp(0.0, 1.0)
+    }
+}
+
+/// Polynomial decay: the rate falls from `first` to 0 as `(1 - fraction)^0.9` (nnU-Net; Chen et al. 2017).
+pub(crate) fn learning_rate(first: f64, fraction: f64) -> f64 {
+    first * (1.0 - fraction).max(0.0).powf(0.9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_ends_when_the_budget_does() {
+        struct Case {
+            budget: Budget,
+            step: u64,
+            elapsed_s: u64,
+            expected: f64,
+        }
+        let cases = [
+            Case { budget: Budget::Epochs(10), step: 0, elapsed_s: 99, expected: 0.01 },
+            Case { budget: Budget::Epochs(10), step: 50, elapsed_s: 0, expected: 0.01 * 0.5f64.powf(0.9) },
+            Case { budget: Budget::Epochs(10), step: 100, elapsed_s: 0, expected: 0.0 },
+            Case { budget: Budget::Time(Duration::from_secs(60)), step: 7, elapsed_s: 30, expected: 0.01 * 0.5f64.powf(0.9) },
+            Case { budget: Budget::Time(Duration::from_secs(60)), step: 7, elapsed_s: 61, expected: 0.0 },
+        ];
+        for case in cases {
+            let fraction = case.budget.fraction(case.step, 10, Duration::from_secs(case.elapsed_s));
+            assert!((learning_rate(0.01, fraction) - case.expected).abs() < 1e-12, "{:?} at step {}", case.budget, case.step);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! A network with its optimiser and its place in the training.
+
+use crate::{DeepSupervision, EpochRecord, Optimizer, TrainError, Validation};
+use sagittal_data::{Batch, plan::OptimizerKind};
+use sagittal_nets::{Network, NetworkConfig, Outputs};
+use sagittal_tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// How parameters are changed: the `training` part of a plan, as far as single steps go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainerOptions {
+    /// The rule.
+    pub optimizer: OptimizerKind,
+    /// Learning rate of the first step.
+    pub learning_rate: f64,
+    /// Of SGD.
+    pub momentum: f64,
+    /// Pulls parameters to zero.
+    pub weight_decay: f64,
+    /// Bound of the norm of all gradients together.
+    pub gradient_clip: f64,
+    /// Dice sums run over the batch instead of each sample.
+    pub batch_dice: bool,
+}
+
+/// Where a training is. Part of every checkpoint.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Steps done.
+    pub step: u64,
+    /// Steps of each epoch, once known.
+    pub steps_per_epoch: u64,
+    /// Seconds trained, interruptions left out.
+    pub elapsed_s: f64,
+    /// Sum of the losses of the epoch's steps so far.
+    pub epoch_loss: f64,
+    /// Steps of the epoch so far.
+    pub epoch_steps: u64,
+    /// Smoothed validation Dice, nnU-Net's `0.9 old + 0.1 new`.
+    pub smoothed_dice: Option<f64>,
+    /// The best smoothed Dice and the epoch that had it.
+    pub best: Option<(f64, u64)>,
+    /// Every epoch that is over.
+    pub epochs: Vec<EpochRecord>,
+}
+
+/// A network in training.
+#[derive(Debug)]
+pub struct Trainer {
+    /// The network with its present parameters.
+    pub network: Network,
+    pub(crate) optimizer: Optimizer,
+    /// Where it is.
+    pub progress: Progress,
+    options: TrainerOptions,
+    supervision: DeepSupervision,
+    device: Device,
+}
+
+impl Trainer {
+    /// A training that has not begun.
+    pub fn new(network: Network, options: TrainerOptions, device: Device) -> Self {
+        let optimizer =
+            Optimizer::new(options.optimizer, options.momentum, options.weight_decay, options.gradient_clip, network.parameters(), &device);
+        let supervision = DeepSupervision::new(n_scales(network.config()));
+        Self { network, optimizer, progress: Progress::default(), options, supervision, device }
+    }
+
+    /// How its parameters are changed.
+    pub fn options(&self) -> &TrainerOptions {
+        &self.options
+    }
+
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// One step on one batch; returns the loss before it.
+    ///
+    /// # Errors
+    /// [`TrainError::Diverged`] if the loss is no number.
+    ///
+    /// # Panics
+    /// If the batch does not fit the network.
+    pub fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<f32, TrainError> {
+        let tracked = self.network.parameters().tracked();
+        let input = self.input(batch).autodiff();
+        let logits = self.network.forward_with(&tracked, input, Outputs::EveryScale);
+        let loss = self.supervision.loss(logits, Arc::new(batch.labels.clone()), self.options.batch_dice);
+        let value = loss.clone().into_scalar::<f32>();
+        if !value.is_finite() {
+            return Err(TrainError::Diverged { loss: value, step: self.progress.step, learning_rate });
+        }
+        let mut all = loss.backward();
+        drop(loss);
+        let gradients = tracked.iter().map(|p| p.value.grad_remove(&mut all)).collect();
+        // The leaves share the parameters' memory: they go before the parameters are changed in place.
+        drop(tracked);
+        self.optimizer.step(self.network.parameters_mut(), gradients, learning_rate);
+        self.progress.step += 1;
+        self.progress.epoch_steps += 1;
+        self.progress.epoch_loss += f64::from(value);
+        Ok(value)
+    }
+
+    /// Scores the present parameters.
+    pub fn validate(&self, batches: &[Batch]) -> Validation {
+        Validation::of(&self.network, batches, &self.options, |batch| self.input(batch))
+    }
+
+    /// `[N, C, Z, Y, X]` of a batch => `[N, Z, Y, X, C]`.
+    fn input(&self, batch: &Batch) -> Tensor<5> {
+        let [n, c, z, y, x] = batch.shape;
+        let images = Tensor::<5>::from_data(TensorData::new(batch.images.clone(), [n, c, z, y, x]), self.device.plain());
+        if c == 1 { images.reshape([n, z, y, x, 1]) } else { images.permute([0, 2, 3, 4, 1]) }
+    }
+}
+
+/// How many heads a network has.
+fn n_scales(config: &NetworkConfig) -> usize {
+    if config.deep_supervision { config.features.len() - 1 } else { 1 }
+}

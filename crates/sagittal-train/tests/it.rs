@@ -1,0 +1,179 @@
+//! Trainings of a tiny network on patches that anybody could segment.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use sagittal_data::{Batch, DataError, plan::OptimizerKind};
+use sagittal_nets::{ModelFile, Network, NetworkConfig, NetworkKind};
+use sagittal_tensor::Device;
+use sagittal_train::{
+    Budget, EpochRecord, Events, FoldFolder, Outcome, RunOptions, Silent, StopReason, TrainError, Trainer, TrainerOptions, has_checkpoint,
+    read_checkpoint, read_progress, run,
+};
+use serde_json::json;
+use std::{cell::Cell, path::Path, time::Duration};
+
+const SIZE: usize = 8;
+
+fn trainer(optimizer: OptimizerKind) -> Trainer {
+    let config = NetworkConfig {
+        kind: NetworkKind::Unet,
+        input_channels: 1,
+        classes: 2,
+        features: vec![4, 8, 8],
+        kernels: vec![[3; 3]; 3],
+        strides: vec![[1; 3], [2; 3], [2; 3]],
+        encoder_convs: vec![1; 3],
+        decoder_convs: vec![1; 2],
+        deep_supervision: true,
+    };
+    let network = Network::new(&config, &mut ChaCha8Rng::seed_from_u64(3), &Device::cpu()).unwrap();
+    let learning_rate = match optimizer {
+        OptimizerKind::Sgd => 0.02,
+        OptimizerKind::Adamw => 0.003,
+    };
+    let options = TrainerOptions { optimizer, learning_rate, momentum: 0.9, weight_decay: 1e-5, gradient_clip: 12.0, batch_dice: false };
+    Trainer::new(network, options, Device::cpu())
+}
+
+/// A bright box in noise; the content depends on the step alone.
+fn batch(step: u64) -> Batch {
+    let mut rng = ChaCha8Rng::seed_from_u64(step);
+    let n = 2;
+    let (mut images, mut labels) = (Vec::new(), Vec::new());
+    for _ in 0..n {
+        let lower: [usize; 3] = std::array::from_fn(|_| rng.random_range(0..SIZE / 2));
+        for v in 0..SIZE * SIZE * SIZE {
+            let at = [v / SIZE / SIZE, v / SIZE % SIZE, v % SIZE];
+            let inside = (0..3).all(|a| (lower[a]..lower[a] + SIZE / 2).contains(&at[a]));
+            images.push(rng.random_range(-0.3f32..0.3) + if inside { 1.0 } else { 0.0 });
+            labels.push(u8::from(inside));
+        }
+    }
+    Batch { step, images, labels, shape: [n, 1, SIZE, SIZE, SIZE] }
+}
+
+fn options(epochs: u64) -> RunOptions {
+    RunOptions {
+        budget: Budget::Epochs(epochs),
+        steps_per_epoch: 6,
+        patience: None,
+        identity: json!({ "seed": 3 }),
+        facts: json!({ "plan": null }),
+    }
+}
+
+fn train(trainer: &mut Trainer, folder: &Path, options: &RunOptions, events: &mut dyn Events) -> Result<Outcome, TrainError> {
+    let first = trainer.progress.step;
+    let mut batches = (first..).map(|step| Ok::<_, DataError>(batch(step)));
+    let validation = [batch(1_000_001), batch(1_000_002)];
+    run(trainer, &mut batches, &validation, &FoldFolder(folder.to_owned()), options, events)
+}
+
+/// Asks to stop after a number of steps, as Ctrl-C does.
+struct StopAfter(Cell<u64>);
+
+impl Events for StopAfter {
+    fn stop_requested(&self) -> bool {
+        let left = self.0.get();
+        self.0.set(left.saturating_sub(1));
+        left == 0
+    }
+}
+
+#[test]
+fn both_optimisers_learn_to_see_the_box() {
+    for optimizer in [OptimizerKind::Sgd, OptimizerKind::Adamw] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut trainer = trainer(optimizer);
+        let outcome = train(&mut trainer, folder.path(), &options(20), &mut Silent).unwrap();
+        assert_eq!((outcome.reason, outcome.steps), (StopReason::Done, 120));
+        let records: Vec<EpochRecord> = read_progress(&folder.path().join("progress.jsonl")).unwrap();
+        assert_eq!(records.len(), 20);
+        let last = records.last().unwrap();
+        assert!(last.training_loss < records[0].training_loss - 0.3, "{optimizer:?}: {records:?}");
+        assert!(last.validation_dice[0].unwrap() > 0.9, "{optimizer:?}: {last:?}");
+        assert_eq!(last.learning_rate, 0.0);
+    }
+}
+
+#[test]
+fn stopped_and_resumed_gives_the_weights_of_no_stop() {
+    for optimizer in [OptimizerKind::Sgd, OptimizerKind::Adamw] {
+        let (unbroken, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        train(&mut trainer(optimizer), unbroken.path(), &options(4), &mut Silent).unwrap();
+        // 6 steps an epoch: stops lie in the middle of an epoch and at its end.
+        for steps in [4, 5, 3, 100] {
+            let mut resumed = trainer(optimizer);
+            if has_checkpoint(&broken.path().join("checkpoint")) {
+                read_checkpoint(&broken.path().join("checkpoint"), &mut resumed, &json!({ "seed": 3 })).unwrap();
+            }
+            let outcome = train(&mut resumed, broken.path(), &options(4), &mut StopAfter(Cell::new(steps))).unwrap();
+            assert_eq!(outcome.reason == StopReason::Done, steps == 100);
+        }
+        for file in ["model.safetensors", "best.safetensors"] {
+            let read = |folder: &Path| std::fs::read(folder.join(file)).unwrap();
+            assert!(read(unbroken.path()) == read(broken.path()), "{optimizer:?}: {file} differs");
+        }
+        let losses = |folder: &Path| -> Vec<_> {
+            let records = read_progress(&folder.join("progress.jsonl")).unwrap();
+            records.into_iter().map(|r| (r.epoch, r.training_loss, r.validation_loss, r.validation_dice)).collect()
+        };
+        assert_eq!(losses(unbroken.path()), losses(broken.path()));
+    }
+}
+
+#[test]
+fn a_checkpoint_of_another_training_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = trainer(OptimizerKind::Sgd);
+    train(&mut first, folder.path(), &options(1), &mut Silent).unwrap();
+    let error = read_checkpoint(&folder.path().join("checkpoint"), &mut first, &json!({ "seed": 4 })).unwrap_err().to_string();
+    assert!(error.contains("expected seed 4, found seed 3") && error.contains("state.safetensors"), "{error}");
+}
+
+#[test]
+fn the_learning_rate_ends_with_the_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut trainer = trainer(OptimizerKind::Sgd);
+    let by_time = RunOptions { budget: Budget::Time(Duration::from_millis(400)), ..options(0) };
+    let outcome = train(&mut trainer, folder.path(), &by_time, &mut Silent).unwrap();
+    assert_eq!(outcome.reason, StopReason::Done);
+    let records = read_progress(&folder.path().join("progress.jsonl")).unwrap();
+    assert_eq!(records.last().unwrap().learning_rate, 0.0);
+    assert_eq!(records.last().unwrap().step, outcome.steps);
+}
+
+#[test]
+fn patience_ends_a_training_that_does_not_improve() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut trainer = trainer(OptimizerKind::Sgd);
+    let patient = RunOptions { patience: Some(2), ..options(200) };
+    let outcome = train(&mut trainer, folder.path(), &patient, &mut Silent).unwrap();
+    assert_eq!(outcome.reason, StopReason::Patience);
+    let (_, best) = trainer.progress.best.unwrap();
+    assert_eq!(trainer.progress.epochs.len() as u64, best + 2);
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_with_a_cure() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut trainer = trainer(OptimizerKind::Sgd);
+    let mut bad = batch(0);
+    bad.images[7] = f32::NAN;
+    let mut batches = std::iter::repeat_with(|| Ok(bad.clone()));
+    let error = run(&mut trainer, &mut batches, &[], &FoldFolder(folder.path().to_owned()), &options(1), &mut Silent).unwrap_err();
+    assert!(error.to_string().contains("at step 0; lower training.learning_rate"), "{error}");
+}
+
+#[test]
+fn a_written_model_predicts_what_the_trained_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut trainer = trainer(OptimizerKind::Sgd);
+    train(&mut trainer, folder.path(), &options(1), &mut Silent).unwrap();
+    let read = ModelFile::read(&folder.path().join("model.safetensors"), &Device::cpu()).unwrap().network;
+    for (written, read) in trainer.network.parameters().iter().zip(read.parameters().iter()) {
+        assert_eq!(written.name, read.name);
+        assert_eq!(written.value.clone().into_data(), read.value.clone().into_data(), "{}", written.name);
+    }
+}
