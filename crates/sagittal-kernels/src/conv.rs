@@ -102,6 +102,9 @@ pub fn conv(shape: &ConvShape, input: Parts<'_>, weight: &[f32], bias: Option<&[
     shape.check(weight, output.len());
     assert!(bias.is_none_or(|b| b.len() == shape.c_out), "the bias does not fit {shape:?}");
     let source = input.source(shape.voxels_in(), shape.c_in);
+    if output.is_empty() {
+        return;
+    }
     let sink = PartsMut::one(output).sink(shape.voxels_out(), shape.c_out);
     let weights = Weights::forward(weight, shape.c_in, shape.taps());
     let (grid, phase) = (Grid::forward(shape), Phase::forward(shape));
@@ -130,6 +133,9 @@ pub(crate) fn conv_backward_input_plus(shape: &ConvShape, d_output: &[f32], weig
     assert!(bias.is_none_or(|b| b.len() == shape.c_in), "the bias does not fit {shape:?}");
     let source = Parts::one(d_output).source(shape.voxels_out(), shape.c_out);
     let sink = d_input.sink(shape.voxels_in(), shape.c_in);
+    if shape.voxels_in() * shape.c_in == 0 {
+        return;
+    }
     let weights = Weights::backward(weight, shape.c_in, shape.c_out, shape.taps());
     for phase in Phase::backward(shape) {
         let grid = Grid::backward(shape);
@@ -154,6 +160,11 @@ pub fn conv_backward_weight(shape: &ConvShape, input: Parts<'_>, d_output: &[f32
     shape.check(d_weight, d_output.len());
     assert!(d_bias.as_ref().is_none_or(|b| b.len() == shape.c_out), "the gradient of the bias does not fit {shape:?}");
     let source = input.source(shape.voxels_in(), shape.c_in);
+    if d_output.is_empty() || d_weight.is_empty() {
+        d_weight.fill(0.0);
+        d_bias.into_iter().for_each(|d| d.fill(0.0));
+        return;
+    }
     match choose(shape) {
         Algorithm::Direct => direct_weight::run(simd(), shape, source, d_output, d_weight, d_bias),
         Algorithm::Winograd(tile) => winograd::weight::run(simd(), tile, shape, source, d_output, d_weight, d_bias),

@@ -1,6 +1,6 @@
 //! Which vector instructions the kernels use, chosen at run time, and the vector type that kernels are written against.
 //!
-//! A kernel is written once, generic over [`Vector`], as a [`Kernel`]; [`Simd::run`] compiles it for each instruction set
+//! A kernel is written once, generic over `Vector`, as a `Kernel`; `Simd::run` compiles it for each instruction set
 //! (the `#[target_feature]` functions are in the modules below) and calls the one that was chosen.
 
 use std::cell::Cell;

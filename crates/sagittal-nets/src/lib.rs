@@ -17,4 +17,4 @@ pub use error::NetError;
 pub use network::{Network, Outputs};
 pub use parameters::{Parameter, Parameters};
 pub use unet::UNet;
-pub use weights::{ModelFile, read_tensors, write_tensors};
+pub use weights::{ModelFile, read_tensors, write_tensors, write_whole};

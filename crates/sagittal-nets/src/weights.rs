@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use sagittal_tensor::{Device, Tensor, TensorData};
 use serde_json::Value;
-use std::{collections::HashMap, io::Write, path::Path};
+use std::{collections::HashMap, fs::File, io::Write, path::Path};
 
 const HEADER_KEY: &str = "sagittal";
 const FORMAT_VERSION: u64 = 1;
@@ -94,12 +94,28 @@ pub fn write_tensors(path: &Path, arrays: impl Iterator<Item = (String, Vec<usiz
         .map(|(name, shape, bytes)| (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).expect("bytes fill the shape")));
     let metadata = HashMap::from([(HEADER_KEY.to_owned(), header.to_string())]);
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| failed(std::io::Error::other(error)))?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(&bytes).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
+    write_whole(path, &bytes).map_err(failed)
+}
+
+/// Writes a file that is there as a whole or not at all: under another name first, synced, then renamed.
+///
+/// # Errors
+/// What the system says; the old file, if there was one, is then still there.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    // Two programs may write the same file: each its own temporary one.
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let written = File::create(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    let renamed = written.and_then(|()| std::fs::rename(&temporary, path));
+    if renamed.is_err() {
+        // Nothing more can be done if this fails too; the first error says why.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    renamed
 }
 
 /// The header and the arrays, by name, of a file that [`write_tensors`] wrote.

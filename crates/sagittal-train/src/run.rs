@@ -10,8 +10,10 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// A training by time is cut into about this many epochs, so that its curves and its picture have that many points.
+/// A training by time is cut into at most this many epochs, so that its curves and its picture have that many points,
 const EPOCHS_IN_A_TIME: f64 = 60.0;
+/// and into fewer where an epoch would be shorter than this: each ends with validation and with files to write.
+const SHORTEST_EPOCH_S: f64 = 5.0;
 /// Steps that are timed before the epochs of a training by time are laid out; the first is slower and not counted.
 const TIMED_STEPS: u64 = 4;
 
@@ -139,7 +141,8 @@ pub fn run(
             timed.push(step_start.elapsed());
             if trainer.progress.step >= TIMED_STEPS {
                 let typical = timed[1..].iter().min().copied().unwrap_or_default().as_secs_f64().max(1e-6);
-                let steps = (time.as_secs_f64() / EPOCHS_IN_A_TIME / typical).round() as u64;
+                let epoch_s = (time.as_secs_f64() / EPOCHS_IN_A_TIME).max(SHORTEST_EPOCH_S);
+                let steps = (epoch_s / typical).round() as u64;
                 trainer.progress.steps_per_epoch = steps.clamp(TIMED_STEPS, options.steps_per_epoch.max(TIMED_STEPS));
             }
         }
@@ -186,6 +189,7 @@ fn end_epoch(
     clock: &mut EpochClock,
     events: &mut dyn Events,
 ) -> Result<(), TrainError> {
+    let validation = &validation[..n_validation_batches(validation.len(), trainer.progress.steps_per_epoch, options.steps_per_epoch)];
     let scores = (!validation.is_empty()).then(|| trainer.validate(validation));
     let progress = &mut trainer.progress;
     let record = EpochRecord {
@@ -217,6 +221,12 @@ fn end_epoch(
     save(trainer, folder, options)?;
     events.epoch(&record, &trainer.network);
     Ok(())
+}
+
+/// Short epochs are scored on fewer batches, so that scoring takes the same part of the time; never on fewer than two.
+fn n_validation_batches(available: usize, steps: u64, full_steps: u64) -> usize {
+    let share = (available as u64 * steps).div_ceil(full_steps.max(1)) as usize;
+    share.max(2).min(available)
 }
 
 /// The checkpoint comes last: once it is there, everything that it stands for is there too.

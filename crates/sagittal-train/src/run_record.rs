@@ -1,8 +1,9 @@
 //! What is written down of every epoch.
 
 use crate::TrainError;
+use sagittal_nets::write_whole;
 use serde::{Deserialize, Serialize};
-use std::{io::Write, path::Path};
+use std::path::Path;
 
 /// One line of `progress.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,20 +26,10 @@ pub struct EpochRecord {
     pub samples_per_s: f64,
 }
 
-/// Writes `text` to `path` in one step: new file, fsync, rename.
-pub(crate) fn write_atomically(path: &Path, text: &str) -> Result<(), TrainError> {
-    let failed = |source| TrainError::File { act: "write", path: path.to_owned(), source };
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
-}
-
 pub(crate) fn write_progress(path: &Path, epochs: &[EpochRecord]) -> Result<(), TrainError> {
     let lines: Vec<String> = epochs.iter().map(|e| serde_json::to_string(e).expect("a record is plain data") + "\n").collect();
-    write_atomically(path, &lines.concat())
+    let failed = |source| TrainError::File { act: "write", path: path.to_owned(), source };
+    write_whole(path, lines.concat().as_bytes()).map_err(failed)
 }
 
 /// The epochs that a `progress.jsonl` tells of.

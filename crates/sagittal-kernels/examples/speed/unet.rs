@@ -279,6 +279,9 @@ pub(crate) fn time(name: &str, rank: usize, batch: usize, patch: [usize; 3], fea
         gflop / forward * 1e3,
         3.0 * gflop / train * 1e3
     );
+    if let Some(line) = std::fs::read_to_string("/proc/self/status").unwrap_or_default().lines().find(|l| l.starts_with("VmHWM")) {
+        println!("    resident memory at most {}", line.trim_start_matches("VmHWM:").trim());
+    }
     println!("    losses {losses:.4?}");
     for (work, ms) in &times {
         println!("    {work:24} {ms:8.1} ms");

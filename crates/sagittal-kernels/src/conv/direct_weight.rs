@@ -6,6 +6,7 @@
 
 use super::ConvShape;
 use super::direct::{Grid, Slab};
+use super::packing::{CHANNELS, spread};
 use super::parts::{Block, Source, blocks_of};
 use super::phase::Phase;
 use super::tile::{multiply_transposed, next_rows};
@@ -18,7 +19,7 @@ use rayon::prelude::*;
 const MOST_PARTS: usize = 8;
 /// Numbers in the sums of all parts together, at most, where there is more than one part: beyond, going through them
 /// costs more than it gains, and threads share the channels instead.
-const MOST_SUMS: usize = 2 << 20;
+const MOST_SUMS: usize = 1 << 20;
 /// Output pixels whose products are added in registers before the sums are touched.
 const PIXELS: usize = 96;
 /// Numbers of the copied input rows of a strip: half of the second cache (512 KiB).
@@ -87,21 +88,28 @@ pub(super) fn run(simd: Simd, shape: &ConvShape, source: Source<'_>, d_output: &
 /// Adds the parts' sums `[block, tap, C_in, width]` into `d_weight` `[C_out, C_in, taps]`.
 fn unpack(shape: &ConvShape, blocks: &[Block], width: usize, parts: &[&[f32]], d_weight: &mut [f32]) {
     let (taps, c_in) = (shape.taps(), shape.c_in);
-    d_weight.par_chunks_mut(width * c_in * taps).zip(blocks).enumerate().for_each(|(b, (d_weight, block))| {
-        for i in 0..c_in {
-            for tap in 0..taps {
-                let at = ((b * taps + tap) * c_in + i) * width;
-                let mut lanes = [0.0; 32];
-                for part in parts {
-                    for (lane, sum) in lanes[..width].iter_mut().zip(&part[at..at + width]) {
-                        *lane += sum;
+    let (shared, groups) = (Shared::of(d_weight), c_in.div_ceil(CHANNELS));
+    (0..blocks.len() * groups).into_par_iter().for_each(|task| {
+        let (b, first) = (task / groups, task % groups * CHANNELS);
+        let channels = first..(first + CHANNELS).min(c_in);
+        with_buffer(width * channels.len() * taps, |buffer| {
+            for i in channels.clone() {
+                for tap in 0..taps {
+                    let at = ((b * taps + tap) * c_in + i) * width;
+                    let mut sums = [0.0; 32];
+                    for part in parts {
+                        for (sum, value) in sums[..width].iter_mut().zip(&part[at..at + width]) {
+                            *sum += value;
+                        }
+                    }
+                    for (lane, sum) in sums[..width].iter().enumerate() {
+                        buffer[(lane * channels.len() + i - first) * taps + tap] = *sum;
                     }
                 }
-                for lane in 0..block.n {
-                    d_weight[(lane * c_in + i) * taps + tap] = lanes[lane];
-                }
             }
-        }
+            // SAFETY: each task has its own block and channels.
+            unsafe { spread(buffer, &blocks[b], channels, c_in, taps, shared.get()) };
+        });
     });
 }
 

@@ -55,9 +55,13 @@ impl PackedConv {
     /// If a slice does not fit `shape`, or channels, kernel, stride or padding are not the packed ones.
     pub fn run(&self, shape: &ConvShape, input: Parts<'_>, bias: Option<&[f32]>, output: &mut [f32]) {
         let packed_for = ConvShape { batch: shape.batch, size: shape.size, ..self.shape };
+        assert_eq!(output.len(), shape.voxels_out() * shape.c_out, "the output does not fit {shape:?}");
         assert_eq!(packed_for, *shape, "this convolution was packed for other channels, kernel, stride or padding");
         assert!(bias.is_none_or(|b| b.len() == shape.c_out), "the bias does not fit {shape:?}");
         let source = input.source(shape.voxels_in(), shape.c_in);
+        if output.is_empty() {
+            return;
+        }
         let sink = PartsMut::one(output).sink(shape.voxels_out(), shape.c_out);
         let (grid, phase) = (Grid::forward(shape), Phase::forward(shape));
         let Self { simd, packed, blocks, .. } = self;

@@ -103,6 +103,20 @@ fn random_shapes_agree_with_the_naive_twin() {
 }
 
 #[test]
+fn an_empty_batch_gives_nothing_and_zero_gradients() {
+    for kernel in [[1, 3, 3], [1; 3]] {
+        let shape = ConvShape { batch: 0, size: [1, 4, 4], c_in: 8, c_out: 8, kernel, stride: [1; 3], padding: kernel.map(|k| k / 2) };
+        let w = noise(shape.n_weights(), 1);
+        let (mut d_w, mut d_b) = (w.clone(), [1.0; 8]);
+        conv(&shape, Parts::one(&[]), &w, None, &mut []);
+        PackedConv::new(&shape, &w).run(&shape, Parts::one(&[]), None, &mut []);
+        conv_backward_input(&shape, &[], &w, PartsMut::one(&mut []));
+        conv_backward_weight(&shape, Parts::one(&[]), &[], &mut d_w, Some(&mut d_b));
+        assert!(d_w.iter().chain(&d_b).all(|&d| d == 0.0));
+    }
+}
+
+#[test]
 fn every_pass_is_bit_identical_whatever_the_threads() {
     let kernels = [([3; 3], [1; 3]), ([3; 3], [2; 3]), ([1, 3, 3], [1; 3]), ([1; 3], [1; 3])];
     for (kernel, stride) in kernels {
@@ -136,4 +150,75 @@ fn naive_gradients_equal_differences_of_the_naive_output() {
     crate::testing::check_gradient(&x, &d_x, TOLERANCE, |x| value(x, &w, &b));
     crate::testing::check_gradient(&w, &d_w, TOLERANCE, |w| value(&x, w, &b));
     crate::testing::check_gradient(&b, &d_b, TOLERANCE, |b| value(&x, &w, b));
+}
+
+/// Winograd's rounding, per shape, against f64: printed (`cargo test winograd_error -- --nocapture`) and bounded. For unit
+/// noise it is about 2e-6 of the output's root mean square for F(4x4), 5e-7 for F(2x2) and for the direct kernel.
+#[test]
+fn winograd_error_stays_within_its_bound() {
+    const BOUNDS: [(&str, f64); 3] = [("direct", 3e-6), ("F(2x2)", 3e-6), ("F(4x4)", 2e-5)];
+    let root_mean_square = |found: &[f32], expected: &[f64]| {
+        let squares: f64 = found.iter().zip(expected).map(|(&f, e)| (f64::from(f) - e).powi(2)).sum();
+        (squares / expected.iter().map(|e| e * e).sum::<f64>()).sqrt()
+    };
+    for (size, c, kernel) in [([6, 16, 12], 32, [3; 3]), ([1, 32, 32], 32, [1, 3, 3]), ([5, 7, 5], 64, [3; 3]), ([4, 8, 8], 128, [3; 3])] {
+        let shape = ConvShape { batch: 1, size, c_in: c, c_out: c, kernel, stride: [1; 3], padding: kernel.map(|k| k / 2) };
+        let (x, w) = (noise(shape.voxels_in() * c, 1), noise(shape.n_weights(), 2));
+        let d_y = noise(shape.voxels_out() * c, 3);
+        let expected = naive::conv(&shape, &wide(&x), &wide(&w), None);
+        let (expected_d_w, _) = naive::conv_backward_weight(&shape, &wide(&x), &wide(&d_y));
+        let (grid, phase, simd) = (Grid::forward(&shape), Phase::forward(&shape), simd());
+        let weights = Weights::forward(&w, c, shape.taps());
+        for (name, bound) in BOUNDS {
+            let (mut y, mut d_w) = (vec![f32::NAN; d_y.len()], vec![f32::NAN; w.len()]);
+            let source = Parts::one(&x).source(shape.voxels_in(), c);
+            let sink = PartsMut::one(&mut y).sink(shape.voxels_out(), c);
+            let tile = if name == "F(2x2)" { winograd::Tile::Two } else { winograd::Tile::Four };
+            if name == "direct" {
+                direct::run(simd, &grid, &phase, source, weights, None, sink);
+                direct_weight::run(simd, &shape, source, &d_y, &mut d_w, None);
+            } else {
+                winograd::run(simd, tile, &grid, &phase, source, weights, None, sink);
+                winograd::weight::run(simd, tile, &shape, source, &d_y, &mut d_w, None);
+            }
+            let (error, d_error) = (root_mean_square(&y, &expected), root_mean_square(&d_w, &expected_d_w));
+            println!("{size:?} {c} channels, kernel {kernel:?}, {name}: output {error:.1e}, weight gradient {d_error:.1e}");
+            assert!(error < bound && d_error < bound, "{name} of {shape:?}: {error:.1e}, {d_error:.1e}");
+        }
+    }
+}
+
+/// Shapes that the choice would give to another algorithm are tested with every algorithm that can compute them.
+#[test]
+fn both_winograd_tiles_agree_with_the_naive_twin_on_every_size() {
+    let mut random = Random(21);
+    for seed in 0..60 {
+        let shape = winograd_shape(&mut random);
+        let (x, w) = (noise(shape.voxels_in() * shape.c_in, seed), noise(shape.n_weights(), seed + 1));
+        let (b, d_y) = (noise(shape.c_out, seed + 2), noise(shape.voxels_out() * shape.c_out, seed + 3));
+        let expected = naive::conv(&shape, &wide(&x), &wide(&w), Some(&wide(&b)));
+        let expected_d_x = naive::conv_backward_input(&shape, &wide(&d_y), &wide(&w));
+        let (expected_d_w, expected_d_b) = naive::conv_backward_weight(&shape, &wide(&x), &wide(&d_y));
+        for simd in instruction_sets() {
+            for tile in [winograd::Tile::Two, winograd::Tile::Four] {
+                let (mut y, mut d_x) = (vec![f32::NAN; d_y.len()], vec![f32::NAN; x.len()]);
+                let (mut d_w, mut d_b) = (vec![f32::NAN; w.len()], vec![f32::NAN; b.len()]);
+                let source = Parts::one(&x).source(shape.voxels_in(), shape.c_in);
+                let sink = PartsMut::one(&mut y).sink(shape.voxels_out(), shape.c_out);
+                let weights = Weights::forward(&w, shape.c_in, shape.taps());
+                winograd::run(simd, tile, &Grid::forward(&shape), &Phase::forward(&shape), source, weights, Some(&b), sink);
+                winograd::weight::run(simd, tile, &shape, source, &d_y, &mut d_w, Some(&mut d_b));
+                let source = Parts::one(&d_y).source(shape.voxels_out(), shape.c_out);
+                let sink = PartsMut::one(&mut d_x).sink(shape.voxels_in(), shape.c_in);
+                let weights = Weights::backward(&w, shape.c_in, shape.c_out, shape.taps());
+                winograd::run(simd, tile, &Grid::backward(&shape), &Phase::backward(&shape)[0], source, weights, None, sink);
+                for (what, found, expected) in
+                    [("output", &y, &expected), ("d_x", &d_x, &expected_d_x), ("d_w", &d_w, &expected_d_w), ("d_b", &d_b, &expected_d_b)]
+                {
+                    let error = relative_error(found, expected);
+                    assert!(error < TOLERANCE, "{what} of {shape:?} with {tile:?}, {simd:?} is off by {error:.1e}");
+                }
+            }
+        }
+    }
 }

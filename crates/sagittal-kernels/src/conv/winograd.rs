@@ -13,7 +13,7 @@ mod walk;
 pub(super) mod weight;
 
 use super::direct::Grid;
-use super::packing::Weights;
+use super::packing::{CHANNELS, Weights, gather};
 use super::parts::{Block, Sink, Source, blocks_of};
 use super::phase::Phase;
 use super::tile::{MOST_ROWS, Start, multiply, next_rows};
@@ -72,26 +72,28 @@ pub(super) fn packed_len(tile: Tile, blocks: &[Block], taps_z: usize, c_in: usiz
 pub(super) fn pack(simd: Simd, tile: Tile, weights: Weights<'_>, taps: &[usize], blocks: &[Block], packed: &mut [f32]) {
     let width = 2 * simd.lanes();
     let per_block = packed_len(tile, &blocks[..1], taps.len() / 9, weights.c_in, width);
-    // A task transforms some input channels of a block: they are `width` apart in each matrix.
-    let channels = weights.c_in.div_ceil(4).max(8).min(weights.c_in);
-    let groups = weights.c_in.div_ceil(channels);
+    let groups = weights.c_in.div_ceil(CHANNELS);
     let shared = Shared::of(packed);
-    (0..blocks.len() * groups).into_par_iter().with_max_len(1).for_each(|i| {
-        let (b, first) = (i / groups, i % groups * channels);
-        let range = first..(first + channels).min(weights.c_in);
-        // SAFETY: block `b` lies inside the packed weights, and its channels `range` are written by this task alone.
+    (0..blocks.len() * groups).into_par_iter().for_each(|i| {
+        let (b, first) = (i / groups, i % groups * CHANNELS);
+        let channels = first..(first + CHANNELS).min(weights.c_in);
+        // SAFETY: block `b` lies inside the packed weights, and its `channels` are written by this task alone.
         let to = unsafe { shared.get().add(b * per_block) };
-        simd.run(PackBlock { tile, weights, taps, block: &blocks[b], channels: range, to });
+        with_buffer(CHANNELS * taps.len() * width, |buffer| {
+            gather(weights, taps, &blocks[b], channels.clone(), width, buffer);
+            simd.run(PackBlock { tile, taps_z: taps.len() / 9, c_in: weights.c_in, channels, from: buffer, to });
+        });
     });
 }
 
+/// The transform of the weights of one block and some input channels.
 struct PackBlock<'a> {
     tile: Tile,
-    weights: Weights<'a>,
-    taps: &'a [usize],
-    block: &'a Block,
+    taps_z: usize,
+    c_in: usize,
     channels: std::ops::Range<usize>,
-    to: *mut f32, // [frequency, KZ, C_in, width]
+    from: &'a [f32], // [channel, KZ, KY, KX, width]
+    to: *mut f32,    // [frequency, KZ, C_in, width]
 }
 
 impl Kernel for PackBlock<'_> {
@@ -113,27 +115,22 @@ impl Kernel for PackBlock<'_> {
 /// The machine has the instructions of `V`; `task.to` is valid for the block's weights.
 #[inline(always)]
 unsafe fn pack_block<V: Vector, const T: usize>(task: &PackBlock<'_>) {
-    let (width, c_in, taps_z) = (2 * V::LANES, task.weights.c_in, task.taps.len() / 9);
-    let mut plane = [0.0_f32; 9 * 32]; // [KY, KX, width]
-    let matrix = weight_matrix::<T>();
-    let frequency = packed_frequency(taps_z, c_in, width);
-    for i in task.channels.clone() {
+    let &PackBlock { taps_z, c_in, from, to, .. } = task;
+    let width = 2 * V::LANES;
+    let (matrix, frequency) = (weight_matrix::<T>(), packed_frequency(taps_z, c_in, width));
+    for (n, i) in task.channels.clone().enumerate() {
         for z in 0..taps_z {
-            let taps = &task.taps[z * 9..][..9];
-            for lane in 0..task.block.n {
-                let from = &task.weights.data[(task.block.channel + lane) * task.weights.out_stride + i * task.weights.in_stride..];
-                for (t, &tap) in taps.iter().enumerate() {
-                    plane[t * width + lane] = from[tap];
-                }
-            }
+            let plane = &from[(n * taps_z + z) * 9 * width..][..9 * width];
             for half in [0, V::LANES] {
                 // u = G g G^T, the rows first.
-                // SAFETY: `plane` holds 9 rows of `width <= 32` numbers; `to` all frequencies of the block.
+                // SAFETY: `plane` holds 9 rows of `width` numbers; `to` all frequencies of the block.
                 unsafe {
                     let mut rows = [[V::zero(); 3]; T];
                     for kx in 0..3 {
-                        let at = |ky: usize| plane.as_ptr().wrapping_add((ky * 3 + kx) * width + half);
-                        let g = [V::load(at(0)), V::load(at(1)), V::load(at(2))];
+                        let mut g = [V::zero(); 3];
+                        for ky in 0..3 {
+                            g[ky] = V::load(plane.as_ptr().add((ky * 3 + kx) * width + half));
+                        }
                         for f in 0..T {
                             rows[f][kx] = combine(matrix[f], g);
                         }
@@ -141,7 +138,7 @@ unsafe fn pack_block<V: Vector, const T: usize>(task: &PackBlock<'_>) {
                     for fy in 0..T {
                         for fx in 0..T {
                             let at = (fy * T + fx) * frequency + (z * c_in + i) * width + half;
-                            combine(matrix[fx], rows[fy]).store(task.to.add(at));
+                            combine(matrix[fx], rows[fy]).store(to.add(at));
                         }
                     }
                 }

@@ -5,6 +5,7 @@
 
 use super::super::ConvShape;
 use super::super::direct::Grid;
+use super::super::packing::{CHANNELS, spread};
 use super::super::parts::{Block, Source, blocks_of};
 use super::super::phase::Phase;
 use super::super::tile::{multiply_transposed, next_rows};
@@ -20,7 +21,7 @@ use rayon::prelude::*;
 const MOST_PARTS: usize = 8;
 /// Numbers in the sums of all parts together, at most, where there is more than one part: beyond, going through them
 /// costs more than it gains, and threads share the channels instead.
-const MOST_SUMS: usize = 2 << 20;
+const MOST_SUMS: usize = 1 << 20;
 /// Steps that a volume is cut into, at least: as the parts, they may not depend on the threads.
 const LEAST_STEPS: usize = 4;
 
@@ -73,12 +74,15 @@ pub(in super::super) fn run(
             }
         }
         let shared = Shared::of(d_weight);
-        let n_channels = shape.c_in.div_ceil(4).max(8).min(shape.c_in);
-        let groups = shape.c_in.div_ceil(n_channels);
-        (0..blocks.len() * groups).into_par_iter().with_max_len(1).for_each(|i| {
-            let (b, first) = (i / groups, i % groups * n_channels);
-            let channels = first..(first + n_channels).min(shape.c_in);
-            simd.run(Back { tile, shape, block: &blocks[b], b, channels, parts: &parts, d_weight: shared });
+        let groups = shape.c_in.div_ceil(CHANNELS);
+        (0..blocks.len() * groups).into_par_iter().for_each(|i| {
+            let (b, first) = (i / groups, i % groups * CHANNELS);
+            let channels = first..(first + CHANNELS).min(shape.c_in);
+            with_buffer(channels.len() * shape.taps() * width, |buffer| {
+                simd.run(Back { tile, shape, b, channels: channels.clone(), parts: &parts, to: buffer });
+                // SAFETY: each task has its own block and channels.
+                unsafe { spread(buffer, &blocks[b], channels, shape.c_in, shape.taps(), shared.get()) };
+            });
         });
     });
 }
@@ -231,11 +235,10 @@ unsafe fn products<V: Vector>(tiling: &Tiling, step: &Step, buffers: &Buffers, b
 struct Back<'a> {
     tile: Tile,
     shape: &'a ConvShape,
-    block: &'a Block,
     b: usize,
     channels: std::ops::Range<usize>,
     parts: &'a [&'a [f32]], // [block, frequency, KZ, C_in, width]
-    d_weight: Shared,
+    to: &'a mut [f32],      // [width, channel, KZ, KY, KX]
 }
 
 impl Kernel for Back<'_> {
@@ -246,22 +249,22 @@ impl Kernel for Back<'_> {
         // SAFETY: passed on.
         unsafe {
             match self.tile {
-                Tile::Two => back::<V, 4>(&self),
-                Tile::Four => back::<V, 6>(&self),
+                Tile::Two => back::<V, 4>(self),
+                Tile::Four => back::<V, 6>(self),
             }
         }
     }
 }
 
 /// # Safety
-/// The machine has the instructions of `V`; the block's channels of `d_weight` are this task's alone.
+/// The machine has the instructions of `V`.
 #[inline(always)]
-unsafe fn back<V: Vector, const T: usize>(task: &Back<'_>) {
+unsafe fn back<V: Vector, const T: usize>(task: Back<'_>) {
     let (width, c_in, taps_z) = (2 * V::LANES, task.shape.c_in, task.shape.kernel[0]);
     let matrix = weight_matrix::<T>();
     let frequency = packed_frequency(taps_z, c_in, width);
     let mut plane = [0.0_f32; 9 * 32]; // [KY, KX, width]
-    for i in task.channels.clone() {
+    for (n, i) in task.channels.clone().enumerate() {
         for z in 0..taps_z {
             for half in [0, V::LANES] {
                 // g = G^T u G, the columns of u first.
@@ -295,11 +298,10 @@ unsafe fn back<V: Vector, const T: usize>(task: &Back<'_>) {
                     }
                 }
             }
-            for lane in 0..task.block.n {
-                let at = ((task.block.channel + lane) * c_in + i) * taps_z * 9 + z * 9;
+            for lane in 0..width {
+                let to = &mut task.to[((lane * task.channels.len() + n) * taps_z + z) * 9..][..9];
                 for k in 0..9 {
-                    // SAFETY: `at + k` is a weight of this task's channels.
-                    unsafe { *task.d_weight.get().add(at + k) = plane[k * width + lane] };
+                    to[k] = plane[k * width + lane];
                 }
             }
         }
