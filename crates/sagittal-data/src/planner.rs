@@ -56,6 +56,10 @@ impl Default for PlanOptions {
 
 /// Features of the first stage on a CPU.
 const BASE_FEATURES: usize = 16;
+/// AdamW at this rate, because a CPU does hundreds of steps where nnU-Net's SGD (0.01, momentum 0.99) is made for a quarter
+/// of a million. Hippocampus (MSD Task04), fold 1, 150 s on two cores: mean Dice 0.44 with SGD (320 steps), 0.79 with AdamW
+/// at 0.001 (320 steps), 0.79 at 0.003 (301 steps).
+const LEARNING_RATE: f64 = 0.002;
 /// The smallest batch: with one patch a step the gradient is too noisy.
 const SMALLEST_BATCH: usize = 2;
 /// A batch holds at most this part of all voxels of the data set (nnU-Net's).
@@ -102,9 +106,9 @@ impl Plan {
             },
             network,
             training: TrainingPlan {
-                optimizer: OptimizerKind::Sgd,
-                learning_rate: 0.01,
-                momentum: 0.99,
+                optimizer: OptimizerKind::Adamw,
+                learning_rate: LEARNING_RATE,
+                momentum: 0.9,
                 weight_decay: 3e-5,
                 gradient_clip: 12.0,
                 iterations_per_epoch: 50,

@@ -118,6 +118,7 @@ pub fn conv_transpose_backward_weight(
     shape.check(input.len(), d_weight.len(), d_output.len());
     conv_backward_weight(&shape.mirrored(), Parts::one(d_output), input, d_weight, None);
     if let Some(d_bias) = d_bias {
+        assert_eq!(d_bias.len(), shape.c_out, "the gradient of the bias does not fit {shape:?}");
         sum_voxels(d_output, d_bias);
     }
 }

@@ -4,8 +4,8 @@ use sagittal_data::plan::OptimizerKind;
 use sagittal_nets::Parameters;
 use sagittal_tensor::{AdamwOptions, Device, SgdOptions, Tensor, adamw_step, norm_of_gradients, sgd_step};
 
-/// Decay of the two moments of Adam, as its authors recommend.
-const ADAM_BETAS: [f32; 2] = [0.9, 0.999];
+/// Decay of Adam's mean of squares, as its authors recommend.
+const SECOND_MOMENT_DECAY: f32 = 0.999;
 /// Keeps Adam's division defined.
 const ADAM_EPSILON: f32 = 1e-8;
 
@@ -78,7 +78,7 @@ impl Optimizer {
                 OptimizerKind::Adamw => {
                     let options = AdamwOptions {
                         lr: learning_rate as f32,
-                        betas: ADAM_BETAS,
+                        betas: [self.momentum, SECOND_MOMENT_DECAY],
                         eps: ADAM_EPSILON,
                         weight_decay: self.weight_decay,
                         grad_scale,

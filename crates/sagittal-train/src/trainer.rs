@@ -14,7 +14,7 @@ pub struct TrainerOptions {
     pub optimizer: OptimizerKind,
     /// Learning rate of the first step.
     pub learning_rate: f64,
-    /// Of SGD.
+    /// Of SGD; of AdamW the decay of its mean of gradients.
     pub momentum: f64,
     /// Pulls parameters to zero.
     pub weight_decay: f64,

@@ -14,15 +14,16 @@ pub(super) enum Algorithm {
 
 /// Products that packing one weight and fetching it from a far cache cost as much time as.
 ///
-/// Measured (two threads, AVX2; forward, ms of each thread) as direct / F(2x2) / F(4x4): 256 channels at 5x7x5 (20 tiles
-/// of 4x4) 8.1 / 6.8 / 9.1; 512 channels at 8x8, batch 8 (32 tiles) 16.0 / 13.5 / 12.2; 512 at 16x16, batch 8 (128
-/// tiles) 64 / 31 / 22; 128 at 10x14x10 (120 tiles) 6.9 / 3.8 / 4.4; 128 -> 64 at 20x28x20 (700 tiles) 27 / 15 / 11.
-const WEIGHT: f64 = 36.0;
+/// Measured on two cores with AVX2 (forward and both backward passes together, ms of each thread) as direct / F(2x2) /
+/// F(4x4): 256 channels at 5x7x5 (20 tiles of 4x4) 13 / 11 / 17; 512 channels at 8x8, batch 8 (32 tiles) 49 / 27 / 27;
+/// 512 at 16x16, batch 8 (128 tiles) 176 / 95 / 63; 128 at 10x14x10 (120 tiles) 21 / 10.2 / 9.4; 128 -> 64 at 20x28x20
+/// (700 tiles) 80 / 40 / 25. The estimate with this number puts each in its order.
+const WEIGHT: f64 = 45.0;
 
 /// Products per channel that the transform of one position of a tile costs as much time as.
 ///
-/// Measured as above, forward and both backward passes: 8 channels at 40x56x40 11.9 / 10.2 / 7.1; 16 channels
-/// 22.4 / 15.8 / 10.8; 16 channels at 256x256 in 2-D 6.3 / 6.6 / 4.6.
+/// Measured as above: 8 channels at 40x56x40 10.8 / 9.0 / 5.3; 16 channels 20.4 / 14.7 / 9.4; 16 channels at 256x256 in
+/// 2-D 5.6 / 5.5 / 3.6.
 const TRANSFORM: f64 = 10.0;
 
 /// The algorithm with the least estimated work, counted in products per pair of channels and slice of the kernel. All
@@ -58,6 +59,8 @@ mod tests {
             (1, [40, 56, 40], 32, [3; 3], [1; 3], four),
             // the bottom of a small 3-D network: too few tiles for the many weights of F(4x4)
             (1, [5, 7, 5], 256, [3; 3], [1; 3], two),
+            // one level higher
+            (1, [10, 14, 10], 128, [3; 3], [1; 3], four),
             // the bottom of a 2-D network
             (8, [1, 8, 8], 512, [1, 3, 3], [1; 3], four),
             // too small for any transform

@@ -21,7 +21,7 @@ use rayon::prelude::*;
 const MOST_PARTS: usize = 8;
 /// Numbers in the sums of all parts together, at most, where there is more than one part: beyond, going through them
 /// costs more than it gains, and threads share the channels instead.
-const MOST_SUMS: usize = 1 << 20;
+const MOST_SUMS: usize = 2 << 20;
 /// Steps that a volume is cut into, at least: as the parts, they may not depend on the threads.
 const LEAST_STEPS: usize = 4;
 
