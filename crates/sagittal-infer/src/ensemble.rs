@@ -132,7 +132,7 @@ fn read_model(path: &Path, device: &Device) -> Result<(Network, Plan), InferErro
         return Err(wrong(format!("expected a network of {channels} channels as the plan has, found {inputs}")));
     }
     let divisor = network.config().divisor();
-    if (0..3).any(|a| plan.patch[a] % divisor[a] != 0) {
+    if (0..3).any(|a| !plan.patch[a].is_multiple_of(divisor[a])) {
         return Err(wrong(format!("the patch {:?} is not divisible by the strides of the network, {divisor:?}", plan.patch)));
     }
     Ok((network, plan))

@@ -81,6 +81,9 @@ impl ModelFile {
 ///
 /// # Errors
 /// [`NetError::File`] if the file cannot be written.
+///
+/// # Panics
+/// If the numbers of an array do not fill its shape.
 pub fn write_tensors(path: &Path, arrays: impl Iterator<Item = (String, Vec<usize>, Tensor<1>)>, header: &Value) -> Result<(), NetError> {
     let failed = |source: std::io::Error| NetError::File { act: "write", path: path.to_owned(), source };
     let data: Vec<_> = arrays

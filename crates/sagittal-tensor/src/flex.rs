@@ -58,7 +58,6 @@ impl BlockOps for Flex {
     }
 }
 
-#[allow(private_interfaces, reason = "implemented and called in this crate alone")]
 impl BlockKernels for Flex {
     fn block_forward(
         x: &FlexTensor,

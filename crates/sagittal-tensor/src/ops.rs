@@ -3,12 +3,14 @@
 //! [`BlockOps`] is what tensors dispatch to. [`BlockKernels`] is what its differentiated form needs of the backend
 //! below: forward passes that keep what the backward passes want, and those backward passes, all written by hand.
 
+#![allow(clippy::too_many_arguments, reason = "a block's tensors one by one, as the registration wants them")]
+
 use crate::{ConvSpec, LossTarget, NormActivation, TransposeSpec};
 use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 
 /// Whole blocks of a network. Activations are `[N, Z, Y, X, C]`, parameters flat.
 #[backend_extension(Flex, Autodiff)]
-pub trait BlockOps: Backend {
+pub(crate) trait BlockOps: Backend {
     /// Convolution, instance norm, leaky ReLU.
     fn conv_norm_act(
         x: FloatTensor<Self>,
@@ -89,9 +91,7 @@ pub(crate) struct BlockSaved<T> {
 }
 
 /// Forward passes that keep their intermediate results, and backward passes.
-#[allow(private_interfaces, reason = "implemented and called in this crate alone")]
-pub trait BlockKernels: BlockOps {
-    #[doc(hidden)]
+pub(crate) trait BlockKernels: BlockOps {
     fn block_forward(
         x: &FloatTensor<Self>,
         skip: Option<&FloatTensor<Self>>,
@@ -103,10 +103,8 @@ pub trait BlockKernels: BlockOps {
         norm: NormActivation,
     ) -> BlockForward<FloatTensor<Self>>;
 
-    #[doc(hidden)]
     fn block_backward(saved: BlockSaved<FloatTensor<Self>>, d_y: FloatTensor<Self>, want_d_x: bool) -> BlockBackward<FloatTensor<Self>>;
 
-    #[doc(hidden)]
     fn conv_backward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -115,7 +113,6 @@ pub trait BlockKernels: BlockOps {
         want_d_x: bool,
     ) -> ConvBackward<FloatTensor<Self>>;
 
-    #[doc(hidden)]
     fn transpose_backward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -125,10 +122,8 @@ pub trait BlockKernels: BlockOps {
     ) -> ConvBackward<FloatTensor<Self>>;
 
     /// The loss and its gradient with respect to the logits.
-    #[doc(hidden)]
     fn loss_and_gradient(logits: FloatTensor<Self>, target: &LossTarget) -> (FloatTensor<Self>, FloatTensor<Self>);
 
     /// `gradient * factor`, where `factor` holds one number.
-    #[doc(hidden)]
     fn scaled(gradient: FloatTensor<Self>, factor: FloatTensor<Self>) -> FloatTensor<Self>;
 }
