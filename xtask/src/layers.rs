@@ -2,7 +2,7 @@
 //!
 //! The crates stand on floors; each uses lower floors only, and of those only the ones named here. What a crate must
 //! never know (a network in the metrics, a terminal in the trainer) then cannot creep in, because it does not compile.
-//! A change of the table is a change of the architecture: make it here and in STYLE.md, and say why.
+//! A change of the table is a change of the architecture: make it here and in ARCHITECTURE.md, and say why.
 
 use crate::workspace::{Dependency, DependencyKind, Package};
 
@@ -61,7 +61,7 @@ pub(crate) fn check(packages: &[Package]) -> Vec<String> {
     let mut faults = Vec::new();
     for package in packages {
         let Some(room) = HOUSE.iter().find(|room| room.name == package.name) else {
-            faults.push(format!("{}: has no row in the table of xtask/src/layers.rs; add it there and in STYLE.md", package.name));
+            faults.push(format!("{}: has no row in the table of xtask/src/layers.rs; add it there and in ARCHITECTURE.md", package.name));
             continue;
         };
         faults.extend(package.dependencies.iter().filter_map(|dependency| forbidden_edge(room, dependency)));

@@ -1,6 +1,6 @@
 //! Checks of the workspace itself, run as `cargo xtask NAME`.
 //!
-//! `layers` holds the crates to the floors of STYLE.md: who may use whom, who may name burn, who may write `unsafe`.
+//! `layers` holds the crates to the floors of ARCHITECTURE.md: who may use whom, who may name burn, who may write `unsafe`.
 #![forbid(unsafe_code)]
 
 mod layers;
@@ -37,6 +37,6 @@ fn check_layers() -> anyhow::Result<ExitCode> {
         println!("layers: {} crates keep to their floors", packages.len());
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!("layers: {} faults; the table is in STYLE.md and in xtask/src/layers.rs", faults.len());
+    eprintln!("layers: {} faults; the table is in ARCHITECTURE.md and in xtask/src/layers.rs", faults.len());
     Ok(ExitCode::FAILURE)
 }

@@ -2,6 +2,7 @@
 //!
 //! An option stands only with the commands on which it has an effect. `--threads` and `--json` have one everywhere.
 
+mod bench;
 mod datasets;
 mod quantity;
 mod results;
@@ -9,6 +10,7 @@ mod training;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use bench::BenchArgs;
 pub(crate) use datasets::{CheckArgs, FetchArgs, PhantomArgs, PhantomKind, PlanArgs};
 pub(crate) use results::{EvaluateArgs, PredictArgs, ReportArgs};
 pub(crate) use training::{DemoArgs, Length, TrainArgs};
@@ -56,6 +58,7 @@ pub(crate) enum Command {
     Report(ReportArgs),
     Phantom(PhantomArgs),
     Fetch(FetchArgs),
+    Bench(BenchArgs),
 }
 
 /// Where randomness begins.

@@ -1,5 +1,6 @@
 //! One file per command; each reads from top to bottom as what happens.
 
+pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod evaluate;

@@ -17,13 +17,13 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 
+use args::{Cli, Command, Everywhere};
+use messages::{Form, Messages};
+use outcome::Outcome;
+
 /// Keeps the large buffers of a training step for the next step.
 #[global_allocator]
 static ALLOCATOR: sagittal_tensor::KeepingAllocator = sagittal_tensor::KeepingAllocator::new(4 << 30);
-
-use args::{Cli, Command, Everywhere};
-use messages::Messages;
-use outcome::Outcome;
 
 fn main() -> ExitCode {
     let Cli { everywhere, command } = Cli::parse();
@@ -49,6 +49,10 @@ fn run(everywhere: Everywhere, command: Command, messages: &Messages) -> anyhow:
         Command::Evaluate(args) => commands::evaluate::run(&args, messages),
         Command::Phantom(args) => commands::phantom::run(&args, messages),
         Command::Fetch(args) => commands::fetch::run(&args, messages),
+        Command::Bench(args) => {
+            let form = if everywhere.json { Form::Json } else { Form::Words };
+            commands::bench::run(&args, form, messages)
+        }
     }
 }
 

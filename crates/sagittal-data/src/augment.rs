@@ -1,5 +1,5 @@
 //! Random changes of training patches, so that a network does not learn the few images it has by heart: nnU-Net's, in
-//! nnU-Net's order (NNUNET 4.10; Isensee et al. 2021).
+//! nnU-Net's order (Isensee et al. 2021).
 //!
 //! Every transform is sampled first ([`Augmenter::sample`]) and applied second ([`Augmenter::apply`]); what is applied
 //! is a pure function of what was sampled. Rotation and scaling read straight from the case, so that no enlarged patch

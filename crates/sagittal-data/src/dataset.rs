@@ -119,8 +119,22 @@ impl Dataset {
                 found: if found.is_empty() { "nothing".into() } else { format!("{}{more}", found.join(", ")) },
             });
         };
+        dataset.check_names(&root)?;
         dataset.assign_groups()?;
         Ok(dataset)
+    }
+
+    /// Refuses case names that lead to another folder: results are written as `CASE.ext`.
+    fn check_names(&self, root: &Path) -> Result<(), DataError> {
+        let is_plain = |id: &str| !id.trim().is_empty() && !id.starts_with('.') && !id.contains(['/', '\\', '\0']);
+        match self.training.iter().chain(&self.test).find(|case| !is_plain(&case.id)) {
+            None => Ok(()),
+            Some(case) => Err(DataError::Dataset {
+                path: root.into(),
+                finding: format!("a case is called {:?}, which is no file's name", case.id),
+                cure: "name cases without slashes and without a dot in front".into(),
+            }),
+        }
     }
 
     /// The training case of that name.

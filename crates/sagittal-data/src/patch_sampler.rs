@@ -1,4 +1,4 @@
-//! Which part of which case the network sees next (NNUNET 4.9 "Sampling").
+//! Which part of which case the network sees next (nnU-Net's `nnUNetDataLoader`).
 //!
 //! Most of a medical image is background; so a part of every batch is centred on a labelled voxel, of a class drawn
 //! first and a voxel drawn second, so that small structures are seen as often as large ones. Patches may hang over the

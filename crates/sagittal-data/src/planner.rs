@@ -62,6 +62,8 @@ const BASE_FEATURES: usize = 16;
 const LEARNING_RATE: f64 = 0.002;
 /// The smallest batch: with one patch a step the gradient is too noisy.
 const SMALLEST_BATCH: usize = 2;
+/// No axis of a patch is cut down below this.
+const SHORTEST_AXIS: usize = 4;
 /// A batch holds at most this part of all voxels of the data set (nnU-Net's).
 const LARGEST_PART_OF_DATASET: f64 = 0.05;
 
@@ -171,18 +173,22 @@ impl Limits {
     }
 }
 
-/// The largest patch that fits, and its topology (NNUNET 4.6): start from a cube in millimetres, never larger than the
-/// median image, and take from the axis that is largest in proportion to the images until the cost fits.
+/// The largest patch that fits, and its topology: start from a cube in millimetres, never larger than the median image,
+/// and take from the axis that is largest in proportion to the images until the cost fits. An axis that is as short as it
+/// may be is passed over, or a few thin slices would leave no plan at all.
 fn fit_patch(grid: &spacing::WorkingGrid, rank: Rank, limits: &Limits) -> Result<([usize; 3], Topology), DataError> {
     let spacing = grid.spacing_mm.unwrap_or([1.0; 3]);
+    let axes = if rank == Rank::Two { 1..3 } else { 0..3 };
     let mut topology = Topology::of(spacing, spacing::first_patch(spacing, grid.median_shape, rank), rank);
     while !limits.fits(&topology) {
         let mut patch = topology.patch;
+        let proportion = |axis: usize| patch[axis] as f64 / grid.median_shape[axis];
+        let can_shrink = |axis: &usize| {
+            let step = topology.divisor[*axis];
+            patch[*axis].saturating_sub(step) >= step.max(SHORTEST_AXIS)
+        };
         // The last axis of the largest proportion, as numpy's argsort ends.
-        let axis = (0..3).max_by(|&a, &b| (patch[a] as f64 / grid.median_shape[a]).total_cmp(&(patch[b] as f64 / grid.median_shape[b])));
-        let axis = if rank == Rank::Two { in_plane_axis(patch, grid.median_shape) } else { axis.unwrap_or(0) };
-        let trial = patch[axis].saturating_sub(topology.divisor[axis]);
-        if trial < topology.divisor[axis].max(4) {
+        let Some(axis) = axes.clone().filter(can_shrink).max_by(|&a, &b| proportion(a).total_cmp(&proportion(b))) else {
             let needed = cost::training_memory(&limits.network(&topology), patch, SMALLEST_BATCH);
             return Err(DataError::Plan {
                 field: "memory".into(),
@@ -193,19 +199,14 @@ fn fit_patch(grid: &spacing::WorkingGrid, rank: Rank, limits: &Limits) -> Result
                     limits.base_features
                 ),
             });
-        }
+        };
         // How much is taken depends on the network of the smaller patch, which may be less deep.
         let mut smaller = patch;
-        smaller[axis] = trial;
+        smaller[axis] -= topology.divisor[axis];
         patch[axis] -= Topology::of(spacing, smaller, rank).divisor[axis];
         topology = Topology::of(spacing, patch, rank);
     }
     Ok((topology.patch, topology))
-}
-
-/// The in-plane axis that is largest in proportion to the images.
-fn in_plane_axis(patch: [usize; 3], median_shape: [f64; 3]) -> usize {
-    if patch[1] as f64 / median_shape[1] > patch[2] as f64 / median_shape[2] { 1 } else { 2 }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! From an image as it was read to the array a network works on, and the way back (NNUNET 4.3, 4.4).
+//! From an image as it was read to the array a network works on, and the way back.
 //!
 //! In this order: working orientation, order of axes, crop to the nonzero part, normalisation, resampling. Normalising
 //! comes before resampling, because the statistics are those of the measured voxels, not of interpolated ones.
@@ -47,6 +47,10 @@ pub struct TrainingCase {
 /// The label of background outside the image's nonzero part.
 pub const OUTSIDE: i16 = -1;
 
+/// Voxels of a channel on the plan's grid beyond which a wrong spacing is likelier than such an image; positions of voxels
+/// are kept in 32 bits, too.
+const MOST_VOXELS: usize = 1 << 31;
+
 /// Does to images what a plan asks.
 #[derive(Clone, Debug)]
 pub struct Preprocessor {
@@ -84,11 +88,11 @@ impl Preprocessor {
     /// Preprocesses an image for prediction; `case` names it in errors.
     ///
     /// # Errors
-    /// If the image has another rank or number of channels than the plan, lacks a spacing the plan needs, or holds
-    /// voxels that are not finite.
+    /// If the image has another rank or number of channels than the plan, lacks a spacing the plan needs, has one so far
+    /// from the plan's that it would not fit any memory, or holds voxels that are not finite.
     pub fn run(&self, case: &str, image: &Image) -> Result<Preprocessed, DataError> {
         let Cropped { channels, mask, restore } = self.crop(case, image)?;
-        let shape = self.target_shape(&restore);
+        let shape = self.target_shape(case, &restore)?;
         let channels = self.normalize_and_resample(channels, &mask, &restore, shape);
         let [z, y, x] = shape;
         Ok(Preprocessed { shape: [self.normalizations.len(), z, y, x], data: channels, restore })
@@ -117,7 +121,7 @@ impl Preprocessor {
                 _ => *inside = true,
             }
         }
-        let shape = self.target_shape(&restore);
+        let shape = self.target_shape(case, &restore)?;
         let data = self.normalize_and_resample(channels, &mask, &restore, shape);
         let classes = match (restore.spacing_mm, restore.working_spacing_mm) {
             (Some(from), Some(to)) => resample_labels(&classes, from, to, shape),
@@ -196,11 +200,19 @@ impl Preprocessor {
         Ok(())
     }
 
-    fn target_shape(&self, restore: &Restore) -> [usize; 3] {
-        match (restore.spacing_mm, restore.working_spacing_mm) {
-            (Some(from), Some(to)) => resampled_shape(restore.crop.shape(), from, to),
-            _ => restore.crop.shape(),
+    /// The shape on the plan's grid; an error where a wrong spacing would blow the image up.
+    fn target_shape(&self, case: &str, restore: &Restore) -> Result<[usize; 3], DataError> {
+        let (Some(from), Some(to)) = (restore.spacing_mm, restore.working_spacing_mm) else { return Ok(restore.crop.shape()) };
+        let shape = resampled_shape(restore.crop.shape(), from, to);
+        let n_voxels = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+        if n_voxels.is_some_and(|n| n <= MOST_VOXELS) {
+            return Ok(shape);
         }
+        Err(DataError::Case {
+            case: case.into(),
+            finding: format!("its spacing is {from:?} mm (axes of the plan), which makes {shape:?} voxels on the plan's {to:?} mm"),
+            cure: "write the true spacing into the file".into(),
+        })
     }
 
     /// All channels in one buffer, `[C, Z, Y, X]`.

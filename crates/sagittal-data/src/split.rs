@@ -50,20 +50,23 @@ impl Splits {
     /// The name of the splits in a run folder.
     pub const FILE_NAME: &'static str = "splits.json";
 
-    /// Splits the labelled training cases of a data set.
+    /// Splits the labelled training cases of a data set into `n_folds`, or into as many as there are cases or groups, where
+    /// these are fewer: each is then validated by itself.
+    ///
+    /// A single case, or a single group, makes one fold that leaves nothing to train on: it is for [`FoldChoice::All`].
     ///
     /// # Errors
-    /// If there are fewer cases, or groups, than folds.
+    /// If there is no labelled case, or no fold is asked for.
     pub fn make(dataset: &Dataset, n_folds: usize, seed: Seed) -> Result<Self, DataError> {
         let mut cases: Vec<&Case> = dataset.training.iter().filter(|case| case.labels.is_some()).collect();
         cases.sort_by(|a, b| a.id.cmp(&b.id));
         let grouped = cases.iter().any(|case| case.group.is_some());
-        let (units, unit) =
-            if grouped { (groups(&cases), "groups") } else { (cases.iter().map(|case| vec![&*case.id]).collect(), "cases") };
-        if n_folds < 2 || units.len() < n_folds {
+        let units = if grouped { groups(&cases) } else { cases.iter().map(|case| vec![&*case.id]).collect() };
+        let n_folds = n_folds.min(units.len());
+        if n_folds == 0 {
             return Err(DataError::Split {
-                finding: format!("{} labelled {unit} for {n_folds} folds", units.len()),
-                cure: "ask for at least 2 and at most as many folds as there are, or train with fold \"all\"".into(),
+                finding: "there is no labelled case".into(),
+                cure: "add label maps, or correct their names".into(),
             });
         }
         let fold_of = if grouped { spread_groups(&units, n_folds, seed) } else { shuffled_fold_of(units.len(), n_folds, seed) };
@@ -88,13 +91,24 @@ impl Splits {
     /// The cases of one fold, or of all.
     ///
     /// # Errors
-    /// If there is no such fold.
+    /// If there is no such fold, or it leaves no case to train on.
     pub fn fold(&self, choice: FoldChoice) -> Result<Fold, DataError> {
         match choice {
-            FoldChoice::Index(index) => self.folds.get(index).cloned().ok_or_else(|| DataError::Split {
-                finding: format!("fold {index} asked for, there are {} (0 to {})", self.folds.len(), self.folds.len().saturating_sub(1)),
-                cure: "name one of them or \"all\"".into(),
-            }),
+            FoldChoice::Index(index) => match self.folds.get(index) {
+                Some(fold) if fold.training.is_empty() => Err(DataError::Split {
+                    finding: format!("fold {index} leaves no case to train on, because all are of one patient or there is only one"),
+                    cure: "add cases of other patients, or train with fold \"all\"".into(),
+                }),
+                Some(fold) => Ok(fold.clone()),
+                None => Err(DataError::Split {
+                    finding: format!(
+                        "fold {index} asked for, there are {} (0 to {})",
+                        self.folds.len(),
+                        self.folds.len().saturating_sub(1)
+                    ),
+                    cure: "name one of them or \"all\"".into(),
+                }),
+            },
             FoldChoice::All => {
                 let mut all: Vec<String> = self.folds.iter().flat_map(|fold| fold.validation.iter().cloned()).collect();
                 all.sort();
@@ -168,7 +182,7 @@ fn spread_groups(groups: &[Vec<&str>], n_folds: usize, seed: Seed) -> Vec<usize>
     let mut sizes = vec![(0usize, 0usize); n_folds]; // (cases, groups)
     let mut fold_of = vec![0; groups.len()];
     for group in order {
-        let fold = (0..n_folds).min_by_key(|&fold| sizes[fold]).expect("there are at least two folds");
+        let fold = (0..n_folds).min_by_key(|&fold| sizes[fold]).expect("there is at least one fold");
         sizes[fold].0 += groups[group].len();
         sizes[fold].1 += 1;
         fold_of[group] = fold;

@@ -3,23 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use crate::{check, plan::OrientationRule, *};
+use sagittal_testing::shared_data;
 use serde_json::Value;
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Instant,
-};
-
-/// A folder of the data shared between projects, if it is there.
-fn shared(name: &str) -> Option<PathBuf> {
-    let found =
-        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("shared").join(name)).find(|folder| folder.is_dir());
-    if found.is_none() {
-        println!("skipped: shared/{name} is not there");
-    }
-    found
-}
+use std::{fs::File, path::PathBuf, sync::Arc, time::Instant};
 
 fn json(path: PathBuf) -> Value {
     serde_json::from_reader(File::open(path).unwrap()).unwrap()
@@ -33,7 +19,9 @@ fn fingerprint(dataset: &Dataset) -> Fingerprint {
 #[test]
 fn fingerprints_and_plans_agree_with_nnu_nets() {
     for name in ["hippocampus", "cardiac", "nuclei"] {
-        let (Some(root), Some(golden)) = (shared(&format!("data/{name}")), shared(&format!("goldens/plans/{name}"))) else { continue };
+        let (Some(root), Some(golden)) = (shared_data(&format!("data/{name}")), shared_data(&format!("goldens/plans/{name}"))) else {
+            continue;
+        };
         let dataset = Dataset::open(&root).unwrap();
         let ours = fingerprint(&dataset);
         let theirs = json(golden.join("dataset_fingerprint.json"));
@@ -76,7 +64,7 @@ fn preprocessed_images_are_nnu_nets() {
     let goldens: Vec<Golden> = serde_json::from_str(include_str!("../tests/data/preprocessed.json")).unwrap();
     assert!(goldens.len() > 10);
     for Golden { folder, case, shape, step, values } in goldens {
-        let Some(inputs) = shared(&format!("goldens/{folder}/inputs")) else { continue };
+        let Some(inputs) = shared_data(&format!("goldens/{folder}/inputs")) else { continue };
         let image = sagittal_image::io::read_image(&inputs.join(format!("{case}_0000.nii.gz"))).unwrap();
         let mut plan = planner::example_plan();
         plan.orientation = OrientationRule::File;
@@ -95,7 +83,7 @@ fn preprocessed_images_are_nnu_nets() {
 #[test]
 fn real_data_sets_are_opened_checked_split_and_loaded() {
     for (name, n_cases) in [("hippocampus", 195), ("cardiac", 526), ("nuclei", 100)] {
-        let Some(root) = shared(&format!("data/{name}")) else { continue };
+        let Some(root) = shared_data(&format!("data/{name}")) else { continue };
         let mut dataset = Dataset::open(&root).unwrap();
         assert_eq!(dataset.training.len(), n_cases, "{name}");
         let splits = Splits::make(&dataset, Splits::N_FOLDS, Splits::NNUNET_SEED).unwrap();
@@ -145,7 +133,7 @@ fn phantoms_are_data_sets_without_faults() {
 #[ignore = "a measurement, not a check"]
 fn speed() {
     for name in ["hippocampus", "cardiac", "nuclei"] {
-        let Some(root) = shared(&format!("data/{name}")) else { continue };
+        let Some(root) = shared_data(&format!("data/{name}")) else { continue };
         let since = |start: Instant| start.elapsed().as_secs_f64();
         let dataset = Dataset::open(&root).unwrap();
         let start = Instant::now();

@@ -49,11 +49,6 @@ impl Geometry {
         self.spacing_mm.unwrap_or([1.0; 3])
     }
 
-    /// Volume of one voxel in mm³ (area in mm² times one for [`Rank::Two`]); 1 where the spacing is unknown.
-    pub fn volume_per_voxel(&self) -> f64 {
-        self.spacing_or_one().iter().product()
-    }
-
     /// The matrix from voxel x, y, z, 1 to world right, anterior, superior, 1, in mm.
     pub fn affine(&self) -> [[f64; 4]; 4] {
         let spacing_mm = self.spacing_or_one();

@@ -7,8 +7,9 @@ use sagittal_image::Volume;
 
 /// The class of every voxel of the part that was cut out of the input, on the input's spacing.
 ///
-/// Logits are brought to that grid class by class, and only the best so far is kept: memory does not grow with the
-/// number of classes. The class is decided after resampling, not before, which would cost accuracy at borders.
+/// Logits are brought to that grid class by class, each is dropped after its turn, and only the best so far is kept: on
+/// top of the logits, memory does not grow with the number of classes. The class is decided after resampling, not
+/// before, which would cost accuracy at borders.
 ///
 /// # Panics
 /// If there are no classes, or more than 65,536.

@@ -180,6 +180,61 @@ mod tests {
         }
     }
 
+    /// Every tile by itself, voxel by voxel, in double precision.
+    fn naive(network: &Network, data: &[f32], size: [usize; 3], tile: usize) -> Vec<[f64; 2]> {
+        let padded = size.map(|n| n.max(tile));
+        let below: [usize; 3] = std::array::from_fn(|a| (padded[a] - size[a]) / 2);
+        let index = |[z, y, x]: [usize; 3], [_, n_y, n_x]: [usize; 3]| (z * n_y + y) * n_x + x;
+        let place = |v: usize| [v / (tile * tile), v / tile % tile, v % tile];
+        let weight = |at: [usize; 3]| -> f64 {
+            at.iter().map(|&i| (-0.5 * ((i as f64 - (tile / 2) as f64) / (tile as f64 / 8.0)).powi(2)).exp()).product()
+        };
+        let (mut sums, mut weights) = (vec![[0.0; 2]; size.iter().product()], vec![0.0; size.iter().product()]);
+        for z in tile_starts(padded[0], tile, 0.5) {
+            for y in tile_starts(padded[1], tile, 0.5) {
+                for x in tile_starts(padded[2], tile, 0.5) {
+                    let start = [z, y, x];
+                    // Where a voxel of the tile lies in the image, if it does.
+                    let in_image = |v: usize| -> Option<usize> {
+                        let (at, mut position) = (place(v), [0; 3]);
+                        for a in 0..3 {
+                            position[a] = (start[a] + at[a]).checked_sub(below[a]).filter(|&p| p < size[a])?;
+                        }
+                        Some(index(position, size))
+                    };
+                    let input: Vec<f32> = (0..tile.pow(3)).map(|v| in_image(v).map_or(0.0, |i| data[i])).collect();
+                    let input = Tensor::<5>::from_data(TensorData::new(input, [1, tile, tile, tile, 1]), Device::cpu().plain());
+                    let logits = network.forward(input, Outputs::Finest).swap_remove(0).into_data();
+                    let logits = logits.as_slice::<f32>().expect("f32");
+                    for (v, voxel) in logits.chunks_exact(2).enumerate() {
+                        let Some(i) = in_image(v) else { continue };
+                        weights[i] += weight(place(v));
+                        (0..2).for_each(|k| sums[i][k] += weight(place(v)) * f64::from(voxel[k]));
+                    }
+                }
+            }
+        }
+        sums.iter().zip(&weights).map(|(sum, weight)| sum.map(|sum| sum / weight)).collect()
+    }
+
+    #[test]
+    fn tiles_are_put_together_as_the_naive_way_does() {
+        let network = network(2, 1);
+        // Smaller than a tile along one axis, larger by odd numbers along the others.
+        for size in [[5, 13, 11], [8, 8, 19], [3, 2, 9]] {
+            let shape = [1, size[0], size[1], size[2]];
+            let data = image(shape);
+            let window = SlidingWindow { tile: [8; 3], step_fraction: 0.5, mirror_axes: vec![] };
+            let fast = sliding_window(std::slice::from_ref(&network), &data, shape, &window, &Device::cpu(), &mut |_, _| {});
+            for (i, expected) in naive(&network, &data, size, 8).iter().enumerate() {
+                for (k, expected) in expected.iter().enumerate() {
+                    let found = f64::from(fast.classes[k].voxels()[i]);
+                    assert!((found - expected).abs() < 1e-4, "{size:?}, voxel {i}, class {k}: {found}, expected {expected}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn two_equal_networks_give_what_one_gives() {
         let (network, shape) = (network(2, 1), [1, 5, 11, 9]);

@@ -13,6 +13,8 @@ const STEPS: usize = 8;
 const CLASSES: usize = 20 * STEPS;
 /// Kept blocks per class; more are given back.
 const KEPT_PER_CLASS: usize = 64;
+/// A request of this size that no kept block fits sends the kept ones back to the system first.
+const LARGEST_BESIDE_KEPT: usize = 64 << 20;
 /// Alignment of kept blocks: a cache line, and enough for any vector.
 const ALIGN: usize = 64;
 
@@ -62,6 +64,29 @@ impl KeepingAllocator {
         Some(kept.blocks[class][usize::from(last)])
     }
 
+    /// A fresh block of the class. Before a large one is asked for, what is kept goes back to the system: work that has
+    /// changed its sizes will not come back to the old ones, and both together might not fit.
+    fn fresh(&self, class: usize, from_system: unsafe fn(&System, Layout) -> *mut u8) -> *mut u8 {
+        if class_size(class) >= LARGEST_BESIDE_KEPT {
+            self.give_back();
+        }
+        // SAFETY: the layout of a class has a size above zero.
+        unsafe { from_system(&System, class_layout(class)) }
+    }
+
+    /// Gives all kept blocks back to the system.
+    fn give_back(&self) {
+        let mut kept = self.lock();
+        for class in 0..CLASSES {
+            for i in 0..usize::from(kept.count[class]) {
+                // SAFETY: a kept block came from the system with the layout of its class, and nobody holds it.
+                unsafe { System.dealloc(kept.blocks[class][i], class_layout(class)) };
+            }
+            kept.count[class] = 0;
+        }
+        kept.bytes = 0;
+    }
+
     /// Keeps a block, if there is room for it.
     fn keep(&self, class: usize, block: *mut u8) -> bool {
         let mut kept = self.lock();
@@ -107,8 +132,7 @@ unsafe impl GlobalAlloc for KeepingAllocator {
         match class_of(layout) {
             // SAFETY: the caller's promise is passed on.
             None => unsafe { System.alloc(layout) },
-            // SAFETY: the layout of a class has a size above zero.
-            Some(class) => self.take(class).unwrap_or_else(|| unsafe { System.alloc(class_layout(class)) }),
+            Some(class) => self.take(class).unwrap_or_else(|| self.fresh(class, System::alloc)),
         }
     }
 
@@ -123,8 +147,7 @@ unsafe impl GlobalAlloc for KeepingAllocator {
                 unsafe { block.write_bytes(0, layout.size()) };
                 block
             }
-            // SAFETY: the layout of a class has a size above zero.
-            None => unsafe { System.alloc_zeroed(class_layout(class)) },
+            None => self.fresh(class, System::alloc_zeroed),
         }
     }
 
@@ -198,6 +221,20 @@ mod tests {
             allocator.dealloc(shrunk, layout(100));
         }
         assert_eq!(allocator.kept_bytes(), LARGE + class_size(class_of(layout(3 * LARGE)).expect("a class")));
+    }
+
+    #[test]
+    fn a_large_request_that_nothing_fits_empties_the_store() {
+        let allocator = KeepingAllocator::new(1 << 30);
+        // SAFETY: blocks are freed once, with their layouts.
+        unsafe {
+            let small = allocator.alloc(layout(LARGE));
+            allocator.dealloc(small, layout(LARGE));
+            let large = allocator.alloc_zeroed(layout(LARGEST_BESIDE_KEPT));
+            assert_eq!(allocator.kept_bytes(), 0);
+            allocator.dealloc(large, layout(LARGEST_BESIDE_KEPT));
+        }
+        assert_eq!(allocator.kept_bytes(), LARGEST_BESIDE_KEPT);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The families of networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum NetworkKind {
     /// Plain U-Net as nnU-Net plans it (Ronneberger et al. 2015, Isensee et al. 2021).
     Unet,
@@ -57,8 +57,8 @@ impl NetworkConfig {
                 return wrong(field, &format!("{expected} entries for {n} stages"), format!("{found}"));
             }
         }
-        if self.input_channels == 0 {
-            return wrong("input_channels", "at least 1", "0".to_owned());
+        if !(1..=4096).contains(&self.input_channels) {
+            return wrong("input_channels", "1 to 4096", self.input_channels.to_string());
         }
         if !(2..=255).contains(&self.classes) {
             return wrong("classes", "2 to 255", self.classes.to_string());
@@ -83,6 +83,30 @@ impl NetworkConfig {
             );
         }
         Ok(())
+    }
+
+    /// Number of learned numbers of a description that is valid.
+    pub fn n_parameters(&self) -> u64 {
+        let taps = |kernel: [usize; 3]| kernel.iter().product::<usize>() as u64;
+        // Weights, bias, and the norm's two.
+        let block = |c_in: u64, c_out: u64, kernel| c_out * (c_in * taps(kernel) + 3);
+        let features: Vec<u64> = self.features.iter().map(|&f| f as u64).collect();
+        let mut total = 0;
+        for (stage, &c_out) in features.iter().enumerate() {
+            let c_in = if stage == 0 { self.input_channels as u64 } else { features[stage - 1] };
+            let others = self.encoder_convs[stage] as u64 - 1;
+            total += block(c_in, c_out, self.kernels[stage]) + others * block(c_out, c_out, self.kernels[stage]);
+        }
+        for (step, fine) in (0..features.len() - 1).rev().enumerate() {
+            let (coarse, c) = (features[fine + 1], features[fine]);
+            let others = self.decoder_convs[step] as u64 - 1;
+            total += coarse * c * taps(self.strides[fine + 1]) + c;
+            total += block(2 * c, c, self.kernels[fine]) + others * block(c, c, self.kernels[fine]);
+            if fine == 0 || self.deep_supervision {
+                total += self.classes as u64 * (c + 1);
+            }
+        }
+        total
     }
 
     /// What the size of a patch must be divisible by, along `Z Y X`.

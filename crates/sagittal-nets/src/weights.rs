@@ -61,7 +61,11 @@ impl ModelFile {
         let config: NetworkConfig = serde_json::from_value(header.get("network").cloned().unwrap_or(Value::Null))
             .map_err(|error| malformed(format!("its network description is not understood ({error})")))?;
         config.validate().map_err(|error| malformed(error.to_string()))?;
-        // The arrays must be there before a network of that size is made: a header alone must not allocate gigabytes.
+        // The numbers must be there before a network of that size is made: a header alone must not allocate gigabytes.
+        let found: u64 = arrays.values().map(|(shape, _)| shape.iter().product::<usize>() as u64).sum();
+        if found != config.n_parameters() {
+            return Err(malformed(format!("its network has {} parameters, but the file holds {found}", config.n_parameters())));
+        }
         let mut network = Network::new(&config, &mut ChaCha8Rng::seed_from_u64(0), device)?;
         for parameter in network.parameters_mut().iter_mut() {
             let (shape, value) = arrays.remove(&parameter.name).ok_or_else(|| malformed(format!("array {} is missing", parameter.name)))?;

@@ -43,6 +43,8 @@ fn hippocampus_network_has_the_parameters_of_nnunet() {
     let network = network(&hippocampus());
     // PlainConvUNet of nnU-Net 2.8.1 with its own plan: 5,603,177 numbers in 68 arrays.
     assert_eq!(network.parameters().count(), 5_603_177);
+    assert_eq!(hippocampus().n_parameters(), 5_603_177);
+    assert_eq!(small().n_parameters(), counted(&small()));
     assert_eq!(network.parameters().iter().count(), 68);
     let shape = |name: &str| network.parameters().iter().find(|p| p.name == name).map(|p| p.shape.clone());
     assert_eq!(shape("encoder.stages.3.0.convs.0.conv.weight"), Some(vec![256, 128, 3, 3, 3]));
@@ -50,6 +52,10 @@ fn hippocampus_network_has_the_parameters_of_nnunet() {
     assert_eq!(shape("decoder.stages.0.convs.0.conv.weight"), Some(vec![128, 256, 3, 3, 3]));
     assert_eq!(shape("decoder.seg_layers.2.weight"), Some(vec![3, 32, 1, 1, 1]));
     assert_eq!(shape("encoder.stages.0.0.convs.1.norm.bias"), Some(vec![32]));
+}
+
+fn counted(config: &NetworkConfig) -> u64 {
+    network(config).parameters().count() as u64
 }
 
 #[test]

@@ -5,7 +5,10 @@
 //! folder. So a training that was interrupted goes on with the same GIF, and an epoch that is repeated replaces its frame. The folder holds
 //! `image.png` and `reference.png` (the slice; labels as their position in the palette) and `epoch_00012_dice_0.8312.png`, one per epoch.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use image::{GrayImage, ImageFormat, RgbImage};
 use sagittal_image::{Image, LabelMap, Rank};
@@ -213,16 +216,16 @@ impl StoredFrame {
     }
 }
 
-/// Writes a PNG whole or not at all: a new file, then renamed.
+/// Writes a PNG whole or not at all: new file, fsync, rename.
 fn store(path: &Path, picture: &image::DynamicImage) -> Result<(), ReportError> {
     let temporary = path.with_extension("new");
     let mut bytes = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut bytes, ImageFormat::Png).map_err(|error| ReportError::Encode { format: "PNG", finding: error.to_string() })?;
-    std::fs::write(&temporary, bytes.into_inner()).and_then(|()| std::fs::rename(&temporary, path)).map_err(|source| ReportError::File {
-        act: "write",
-        path: path.into(),
-        source,
-    })
+    let written = std::fs::File::create(&temporary).and_then(|mut file| {
+        file.write_all(bytes.get_ref())?;
+        file.sync_all()
+    });
+    written.and_then(|()| std::fs::rename(&temporary, path)).map_err(|source| ReportError::File { act: "write", path: path.into(), source })
 }
 
 fn load(path: &Path) -> Result<image::DynamicImage, ReportError> {

@@ -20,5 +20,5 @@ pub use burn::tensor::{Gradients, Tensor, TensorData};
 pub use device::{Device, DeviceError};
 pub use functions::{conv, conv_norm_act, conv_transpose, dice_cross_entropy};
 pub use optim::{adamw_step, norm_of_gradients, sgd_step};
-pub use sagittal_kernels::{AdamwOptions, KeepingAllocator, SgdOptions};
+pub use sagittal_kernels::{AdamwOptions, KeepingAllocator, SgdOptions, measured_peak_gflops};
 pub use spec::{ConvSpec, LossTarget, NormActivation, TransposeSpec};

@@ -139,7 +139,8 @@ pub fn run(
         );
         if let (Budget::Time(time), 0) = (options.budget, trainer.progress.steps_per_epoch) {
             timed.push(step_start.elapsed());
-            if trainer.progress.step >= TIMED_STEPS {
+            // Not by the number of steps: a training that was stopped before this has none timed when it resumes.
+            if timed.len() as u64 >= TIMED_STEPS {
                 let typical = timed[1..].iter().min().copied().unwrap_or_default().as_secs_f64().max(1e-6);
                 let epoch_s = (time.as_secs_f64() / EPOCHS_IN_A_TIME).max(SHORTEST_EPOCH_S);
                 let steps = (epoch_s / typical).round() as u64;

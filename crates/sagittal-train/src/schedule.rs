@@ -15,7 +15,7 @@ impl Budget {
     /// The part of the budget that is used, 0 to 1.
     pub fn fraction(&self, step: u64, steps_per_epoch: u64, elapsed: Duration) -> f64 {
         let fraction = match self {
-            Self::Epochs(epochs) => step as f64 / (epochs * steps_per_epoch).max(1) as f64,
+            Self::Epochs(epochs) => step as f64 / epochs.saturating_mul(steps_per_epoch).max(1) as f64,
             Self::Time(time) => elapsed.as_secs_f64() / time.as_secs_f64().max(f64::MIN_POSITIVE),
         };
         fraction.clamp(0.0, 1.0)
@@ -43,6 +43,8 @@ mod tests {
             Case { budget: Budget::Epochs(10), step: 0, elapsed_s: 99, expected: 0.01 },
             Case { budget: Budget::Epochs(10), step: 50, elapsed_s: 0, expected: 0.01 * 0.5f64.powf(0.9) },
             Case { budget: Budget::Epochs(10), step: 100, elapsed_s: 0, expected: 0.0 },
+            // More epochs than anybody lives: it must not wrap around to a few.
+            Case { budget: Budget::Epochs(u64::MAX / 10 + 1), step: 100, elapsed_s: 0, expected: 0.01 },
             Case { budget: Budget::Time(Duration::from_secs(60)), step: 7, elapsed_s: 30, expected: 0.01 * 0.5f64.powf(0.9) },
             Case { budget: Budget::Time(Duration::from_secs(60)), step: 7, elapsed_s: 61, expected: 0.0 },
         ];

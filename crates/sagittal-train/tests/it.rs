@@ -145,6 +145,39 @@ fn the_learning_rate_ends_with_the_time() {
 }
 
 #[test]
+fn a_training_by_time_that_was_stopped_at_once_lays_out_its_epochs_when_it_resumes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut trainer = trainer(OptimizerKind::Sgd);
+    // Long enough that the steps of an epoch follow from the speed, not from their lower limit.
+    let by_time = RunOptions { budget: Budget::Time(Duration::from_secs(1_000_000)), steps_per_epoch: u64::MAX, ..options(0) };
+    train(&mut trainer, folder.path(), &by_time, &mut StopAfter(Cell::new(3))).unwrap();
+    assert_eq!((trainer.progress.step, trainer.progress.steps_per_epoch), (3, 0));
+    train(&mut trainer, folder.path(), &by_time, &mut StopAfter(Cell::new(4))).unwrap();
+    // 1e6 s / 60 epochs, and a step of this network takes more than a microsecond.
+    let steps = trainer.progress.steps_per_epoch;
+    assert!(steps > 0 && (steps as f64) < 1e6 / 60.0 / 2e-6, "{steps} steps in an epoch");
+}
+
+#[test]
+fn what_a_kill_leaves_half_written_is_written_again() {
+    let (unbroken, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    train(&mut trainer(OptimizerKind::Adamw), unbroken.path(), &options(4), &mut Silent).unwrap();
+    train(&mut trainer(OptimizerKind::Adamw), broken.path(), &options(4), &mut StopAfter(Cell::new(9))).unwrap();
+    // Killed after the model and the progress were replaced and before the checkpoint was, with a new file under way.
+    for file in ["model.safetensors", "progress.jsonl", "model.safetensors.1.tmp"] {
+        std::fs::write(broken.path().join(file), "of a later epoch").unwrap();
+    }
+    let mut resumed = trainer(OptimizerKind::Adamw);
+    read_checkpoint(&broken.path().join("checkpoint"), &mut resumed, &json!({ "seed": 3 })).unwrap();
+    train(&mut resumed, broken.path(), &options(4), &mut Silent).unwrap();
+    for file in ["model.safetensors", "best.safetensors"] {
+        let read = |folder: &Path| std::fs::read(folder.join(file)).unwrap();
+        assert!(read(unbroken.path()) == read(broken.path()), "{file} differs");
+    }
+    assert_eq!(read_progress(&broken.path().join("progress.jsonl")).unwrap().len(), 4);
+}
+
+#[test]
 fn patience_ends_a_training_that_does_not_improve() {
     let folder = tempfile::tempdir().unwrap();
     // Without a learning rate every epoch is as good as the first.

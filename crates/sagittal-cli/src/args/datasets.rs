@@ -15,7 +15,7 @@ pub(crate) struct CheckArgs {
     pub(crate) dataset: PathBuf,
 }
 
-/// Say in words how a data set would be treated: spacing, patch, batch, network, training, with memory and time
+/// Say in words how a data set would be treated: spacing, patch, batch, network, training, and the memory it takes
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  sagittal plan Dataset004_Hippocampus\n  sagittal plan Dataset004_Hippocampus --memory 8G -o plan.json\n\n\

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use sagittal_data::{
-    Dataset, FoldChoice,
+    Case, Dataset, Fingerprint, FoldChoice, Plan, PlanOptions,
     phantom::{self, PhantomOptions, PhantomSet},
 };
 use serde_json::json;
@@ -17,6 +17,8 @@ use crate::{
 
 const TRAINING_CASES: usize = 20;
 const TEST_CASES: usize = 4;
+/// Half of what a training of an hour has: a demonstration lasts minutes, and many quick steps teach more than few slow ones.
+const BASE_FEATURES: usize = 8;
 /// Retina pictures are drawn at half of DRIVE's size: a demonstration lasts minutes.
 const PICTURE_SIZE: [usize; 2] = [292, 283];
 
@@ -41,10 +43,15 @@ pub(crate) fn run(args: &DemoArgs, messages: &Messages) -> anyhow::Result<Outcom
     }
 
     messages.say("\n== plan and train: fold 0");
+    let plan_file = args.out.join(Plan::FILE_NAME);
+    let cases: Vec<&Case> = dataset.training.iter().collect();
+    let options = PlanOptions { base_features: Some(BASE_FEATURES), ..PlanOptions::default() };
+    let fingerprint = Fingerprint::extract(&dataset, &cases, options.orientation, &|_, _| {})?;
+    Plan::make(&fingerprint, &options)?.write(&plan_file)?;
     let training = TrainArgs {
         dataset: data.clone(),
         output: run.clone(),
-        plan: None,
+        plan: Some(plan_file),
         fold: FoldChoice::Index(0),
         length: Length { time: Some(args.time), epochs: None },
         patience: None,
@@ -53,7 +60,7 @@ pub(crate) fn run(args: &DemoArgs, messages: &Messages) -> anyhow::Result<Outcom
         random: args.random,
         on: args.on,
     };
-    let Some(validation) = train::train(&training, messages, &stop)? else {
+    let Some(validation) = train::train(&training, messages, &stop)?.metrics else {
         messages.say(format_args!(
             "go on with: sagittal train {} -o {} --time {}s --resume",
             data.display(),

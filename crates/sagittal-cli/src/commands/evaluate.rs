@@ -32,6 +32,9 @@ pub(crate) fn run(args: &EvaluateArgs, messages: &Messages) -> anyhow::Result<Ou
 pub(crate) fn evaluate(args: &EvaluateArgs, messages: &Messages) -> anyhow::Result<Metrics> {
     WrongUse::unless_exists(&args.predictions, "a label map or a folder of them")?;
     WrongUse::unless_exists(&args.reference, "a label map or a folder of them")?;
+    if let Some(labels) = &args.labels {
+        WrongUse::unless_exists(labels, "a dataset.json with the labels")?;
+    }
     let truth = Truth::about(&args.reference, args.labels.as_deref())?;
     let Pairing { pairs, mut failed, unused } = pairs::find(&args.predictions, &args.reference, &truth)?;
     for path in &unused {

@@ -5,9 +5,9 @@ mod inputs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use sagittal_data::{Case, Dataset, Layout};
+use sagittal_data::{Case, DataError, Dataset, Layout};
 use sagittal_image::io::{self, Format};
-use sagittal_infer::{Ensemble, PredictOptions};
+use sagittal_infer::{Ensemble, InferError, PredictOptions};
 use sagittal_tensor::Device;
 use serde_json::{Value, json};
 
@@ -48,38 +48,83 @@ pub(crate) fn predict(args: &PredictArgs, messages: &Messages, stop: &Stop) -> a
     let device = Device::of_name(args.on.device.name())?;
     let ensemble = Ensemble::load(&model_files(models)?, &device)?;
     let cases = inputs::find(inputs, ensemble.plan().channels.len())?;
+    refuse_to_overwrite_inputs(&cases, &args.output)?;
     std::fs::create_dir_all(&args.output).with_context(|| format!("cannot make {}", args.output.display()))?;
     let options = PredictOptions { mirror: !args.no_mirror, ..PredictOptions::default() };
     let mirroring = if options.mirror { "mirrored copies averaged" } else { "without mirroring" };
     messages.say(format_args!("predicting {} case(s) with {} model(s), {mirroring}", cases.len(), ensemble.n_models()));
     let mut predicted = Predicted::default();
     let progress = messages.progress("predicting", Unit::Cases, cases.len() as u64);
+    // Of a single case, which may take long, the tiles are counted.
+    let mut tiles = |done: usize, total: usize| {
+        if cases.len() == 1 {
+            progress.set(done as u64, total as u64);
+        }
+    };
     for case in &cases {
         if stop.requested() {
             predicted.failed.push((case.id.clone(), "not predicted: stopped on request".to_owned()));
             continue;
         }
-        match predict_file(&ensemble, case, &args.output, options, messages) {
+        match predict_file(&ensemble, case, &args.output, options, messages, &mut tiles) {
             Ok(file) => predicted.written.push((case.id.clone(), file)),
-            Err(error) => predicted.failed.push((case.id.clone(), format!("{error:#}"))),
+            Err(error) => predicted.failed.push((case.id.clone(), reason(case, &error))),
         }
-        progress.advance();
+        if cases.len() > 1 {
+            progress.advance();
+        }
     }
     Ok(predicted)
 }
 
+/// Why a case failed, with its file named once; the case's name stands before it.
+fn reason(case: &Case, error: &anyhow::Error) -> String {
+    let data = match error.downcast_ref::<InferError>() {
+        Some(InferError::Data(data)) => Some(data),
+        _ => error.downcast_ref::<DataError>(),
+    };
+    match data {
+        Some(DataError::Image { .. }) => error.chain().skip(1).map(ToString::to_string).collect::<Vec<_>>().join(": "),
+        Some(DataError::Case { finding, cure, .. }) => format!("{}: {finding}; {cure}", case.images[0].display()),
+        _ => format!("{error:#}"),
+    }
+}
+
+/// Refuses an output folder in which a label map would take the place of an image.
+fn refuse_to_overwrite_inputs(cases: &[Case], folder: &Path) -> Result<(), WrongUse> {
+    for case in cases {
+        let Ok(output) = output_file(case, folder).canonicalize() else { continue };
+        if let Some(image) = case.images.iter().find(|image| image.canonicalize().is_ok_and(|image| image == output)) {
+            return Err(WrongUse(format!("{} would be replaced by its label map; name another folder with -o", image.display())));
+        }
+    }
+    Ok(())
+}
+
+/// Where the label map of a case goes.
+fn output_file(case: &Case, folder: &Path) -> PathBuf {
+    folder.join(format!("{}{}", case.id, label_extension(&case.images[0])))
+}
+
 /// Reads the case, predicts it and writes its label map; returns the file.
-fn predict_file(ensemble: &Ensemble, case: &Case, folder: &Path, options: PredictOptions, messages: &Messages) -> anyhow::Result<PathBuf> {
+fn predict_file(
+    ensemble: &Ensemble,
+    case: &Case,
+    folder: &Path,
+    options: PredictOptions,
+    messages: &Messages,
+    tiles: &mut dyn FnMut(usize, usize),
+) -> anyhow::Result<PathBuf> {
     let dataset = dataset_of(ensemble);
     let image = dataset.read_image(case)?;
     let (geometry, header) = (image.geometry.clone(), image.header.clone());
-    let n_bytes = ensemble.estimated_bytes(geometry.n_voxels());
+    let n_bytes = ensemble.estimated_bytes(&geometry);
     if n_bytes > LARGE_BYTES {
         let [z, y, x] = geometry.shape;
         messages.say(format_args!("{}: {x} x {y} x {z} voxels, about {:.1} GB of memory", case.id, n_bytes as f64 / 1e9));
     }
-    let labels = ensemble.predict(&case.id, image, options, &mut |_, _| {})?;
-    let path = folder.join(format!("{}{}", case.id, label_extension(&case.images[0])));
+    let labels = ensemble.predict(&case.id, image, options, tiles)?;
+    let path = output_file(case, folder);
     io::write_label_map(&path, &labels, &geometry, &header)?;
     Ok(path)
 }
@@ -118,6 +163,7 @@ fn dataset_of(ensemble: &Ensemble) -> Dataset {
 fn model_files(models: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for model in models {
+        WrongUse::unless_exists(model, "a model (.safetensors) or the folder of a run")?;
         if !model.is_dir() {
             files.push(model.clone());
             continue;

@@ -41,8 +41,12 @@ pub(crate) fn write(args: &ReportArgs, messages: &Messages) -> anyhow::Result<Pa
     let first_folder = args.run.join(format!("fold_{first}"));
 
     let mut warnings = Vec::new();
-    let progress = std::fs::read_to_string(first_folder.join("progress.jsonl")).map(|text| Progress::parse(&text)).unwrap_or_default();
-    if progress.records.is_empty() {
+    let progress_path = first_folder.join("progress.jsonl");
+    let progress = std::fs::read_to_string(&progress_path).map(|text| Progress::parse(&text)).unwrap_or_default();
+    if !progress.unreadable_lines.is_empty() {
+        // The page says so by itself.
+        messages.say(format_args!("note: {} is damaged; lines that are no epoch are left out.", progress_path.display()));
+    } else if progress.records.is_empty() {
         warnings.push(format!("Fold {first} has finished no epoch yet."));
     }
     let metrics = metrics_of(&args.run, &folds, &mut warnings)?;

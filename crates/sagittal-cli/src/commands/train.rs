@@ -38,13 +38,30 @@ const BATCHES_AHEAD: usize = 4;
 
 pub(crate) fn run(args: &TrainArgs, messages: &Messages) -> anyhow::Result<Outcome> {
     let stop = Stop::on_ctrl_c()?;
-    let Some(metrics) = train(args, messages, &stop)? else { return Ok(Outcome::Done) };
-    messages.result(&metrics, || evaluate::in_words(&metrics))?;
-    Ok(if metrics.failed.is_empty() { Outcome::Done } else { Outcome::SomeFailed })
+    let trained = train(args, messages, &stop)?;
+    if let Some(metrics) = &trained.metrics {
+        messages.result(metrics, || evaluate::in_words(metrics))?;
+    }
+    Ok(trained.outcome())
 }
 
-/// Trains, then predicts and scores the validation cases of the fold; no scores if somebody asked to stop before.
-pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyhow::Result<Option<Metrics>> {
+/// What came of a training.
+pub(crate) struct Trained {
+    /// Scores of the validation cases; none if somebody asked to stop before.
+    pub(crate) metrics: Option<Metrics>,
+    /// Cases that could not be learned from.
+    n_left_out: usize,
+}
+
+impl Trained {
+    pub(crate) fn outcome(&self) -> Outcome {
+        let n_failed = self.n_left_out + self.metrics.as_ref().map_or(0, |metrics| metrics.failed.len());
+        if n_failed == 0 { Outcome::Done } else { Outcome::SomeFailed }
+    }
+}
+
+/// Trains, then predicts and scores the validation cases of the fold.
+pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyhow::Result<Trained> {
     WrongUse::unless_exists(&args.dataset, "the folder of a data set")?;
     let dataset = Dataset::open(&args.dataset)?;
     let folder = RunFolder::new(&args.output, args.fold);
@@ -60,8 +77,7 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     std::fs::create_dir_all(&folder.fold.0).with_context(|| format!("cannot make {}", folder.fold.0.display()))?;
     let plan = plan_of(args, &dataset, &folder, messages)?;
     let fold = fold_of(args.fold, &dataset, &folder)?;
-    let digest = dataset.digest()?;
-    folder.record(args, &dataset, &digest)?;
+    let digest = dataset.digest();
     for line in plan.describe().lines() {
         messages.say(line);
     }
@@ -75,9 +91,13 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
             .context("cannot prepare the training; `sagittal check` lists everything that is wrong with the data set")
     };
     let training = prepare(&fold.training, "preprocessing training cases")?;
-    let validation = prepare(&fold.validation, "preprocessing validation cases")?;
+    let validation = prepare(&fold.validation, "preprocessing validation cases").unwrap_or_else(|error| {
+        messages.say(format_args!("no validation case can be used, so epochs are not scored: {error:#}"));
+        TrainingSet::in_memory(Vec::new())
+    });
+    let n_left_out = training.failures().len();
     for (case, error) in training.failures().iter().chain(validation.failures()) {
-        messages.say(format_args!("case {case} is left out: {:#}", anyhow::anyhow!("{error}")));
+        messages.say(format_args!("case {case} is left out: {}", with_causes(error)));
     }
 
     let seed = Seed(args.random.seed);
@@ -90,6 +110,8 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
         read_checkpoint(&folder.fold.checkpoint(), &mut trainer, &options.identity)?;
         messages.say(format_args!("resuming after step {}", trainer.progress.step));
     }
+    // Not before it is clear that the training can go on: the record must not tell of one that was refused.
+    folder.record(args, &dataset, &digest)?;
     let (training, validation) = (Arc::new(training), Arc::new(validation));
     let validation_batches = validation_batches(&validation, &plan, seed)?;
     let loading = LoaderOptions {
@@ -116,10 +138,11 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
         StopReason::Requested => {
             let model = folder.fold.model();
             messages.say(format_args!("stopped after {steps} steps; {} is complete, --resume goes on", model.display()));
-            return Ok(None);
+            return Ok(Trained { metrics: None, n_left_out });
         }
     }
-    validation::score(&trainer.network, &plan, &dataset, &fold, &folder, seed, &device, messages, stop).map(Some)
+    let metrics = validation::score(&trainer.network, &plan, &dataset, &fold, &folder, seed, &device, messages, stop)?;
+    Ok(Trained { metrics: Some(metrics), n_left_out })
 }
 
 /// The plan by which the run trains: the run's own if it has one, else one that was given, else a new one.
@@ -133,6 +156,7 @@ fn plan_of(args: &TrainArgs, dataset: &Dataset, folder: &RunFolder, messages: &M
             let cure = "leave --plan out, or name another folder with -o";
             return Err(WrongUse(format!("{} is not the plan of the run, {}; {cure}", given.display(), own.display())).into());
         }
+        refuse_other_dataset(&plan, dataset)?;
         return Ok(plan);
     }
     let plan = match &args.plan {
@@ -150,12 +174,18 @@ fn plan_of(args: &TrainArgs, dataset: &Dataset, folder: &RunFolder, messages: &M
             Plan::make(&fingerprint, &options)?
         }
     };
-    if plan.channels.len() != dataset.channels.len() || plan.labels != dataset.labels {
-        let cure = "plan this data set with `sagittal plan`";
-        return Err(WrongUse(format!("the plan was made for other channels or labels than {} has; {cure}", dataset.name)).into());
-    }
+    refuse_other_dataset(&plan, dataset)?;
     plan.write(&own)?;
     Ok(plan)
+}
+
+/// Refuses a plan that was made for other images than the data set has.
+fn refuse_other_dataset(plan: &Plan, dataset: &Dataset) -> Result<(), WrongUse> {
+    if plan.channels.len() == dataset.channels.len() && plan.labels == dataset.labels {
+        return Ok(());
+    }
+    let cure = "plan this data set with `sagittal plan`, or name another run with -o";
+    Err(WrongUse(format!("the plan was made for other channels or labels than {} has; {cure}", dataset.name)))
 }
 
 /// The cases of the fold, by the run's splits if it has them.
@@ -221,6 +251,12 @@ fn validation_batches(set: &Arc<TrainingSet>, plan: &Plan, seed: Seed) -> anyhow
 /// Memory for preprocessed cases: a quarter of what may be used. Larger sets are read from disk patch by patch.
 fn memory_for_cases(args: &TrainArgs) -> u64 {
     args.budget.memory.unwrap_or(PlanOptions::default().memory_bytes) / 4
+}
+
+/// An error with all that caused it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
 /// A path from the root, for records.

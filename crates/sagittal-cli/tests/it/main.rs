@@ -7,6 +7,7 @@ mod fetch;
 mod files;
 mod phantom;
 mod plan;
+mod predict;
 mod usage;
 
 use std::{path::Path, process::Command};

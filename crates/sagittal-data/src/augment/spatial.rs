@@ -3,7 +3,7 @@
 //! Output voxel `o` looks at `M (o - (patch - 1) / 2) + lower + (size - 1) / 2`, where `size` is that of the box drawn
 //! by the sampler and `M = Rz Ry Rx S`. Images are interpolated linearly, 0 outside the box and the case; of the labels
 //! around a point the one with the largest weight wins, the lowest of equals ([`OUTSIDE`] where there is none).
-//! Source: batchgeneratorsv2, `SpatialTransform` (NNUNET 4.10).
+//! Source: batchgeneratorsv2, `SpatialTransform`.
 
 mod rows;
 

@@ -18,10 +18,11 @@ pub(super) fn open(root: &Path, description: Description) -> Result<Dataset, Dat
     let labels = description.labels()?;
     let mut faults = Vec::new();
     let ending = description.file_ending.clone().unwrap_or_else(|| ".nii.gz".into());
-    let training = match description.explicit_cases()? {
+    let mut training: Vec<Case> = match description.explicit_cases()? {
         Some(listed) => listed.into_iter().map(|listed| explicit_case(root, listed)).collect(),
         None => folder_cases(root, "Tr", &ending, channels.len(), &mut faults)?,
     };
+    training.sort_by(|a, b| a.id.cmp(&b.id));
     if training.is_empty() {
         let finding = format!("there is no image imagesTr/CASE_0000{ending}");
         return Err(description.error(finding, "correct file_ending, or name the files CASE_0000 for the first channel"));

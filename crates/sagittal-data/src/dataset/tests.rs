@@ -118,6 +118,16 @@ fn descriptions_that_cannot_be_used_name_what_is_wrong() {
         let found = Dataset::open(root.path()).unwrap_err().to_string();
         assert!(found.contains(message) && found.contains("dataset.json"), "{found}\nshould contain {message}");
     }
+    // Results are written as CASE.ext: such a name would put them elsewhere.
+    for id in ["../../elsewhere", "a/b", ".hidden", ""] {
+        let root = folder();
+        let json = format!(
+            r#"{{"channel_names": {{"0": "CT"}}, "labels": {{"background": 0, "a": 1}}, "dataset": {{"{id}": {{"images": ["x.nii.gz"]}}}}}}"#
+        );
+        fs::write(root.path().join("dataset.json"), json).unwrap();
+        let found = Dataset::open(root.path()).unwrap_err().to_string();
+        assert!(found.contains(&format!("a case is called {id:?}")), "{found}");
+    }
     let root = folder();
     fs::write(root.path().join("dataset.json"), "{").unwrap();
     assert!(matches!(Dataset::open(root.path()), Err(DataError::Json { .. })));
@@ -241,7 +251,7 @@ fn the_digest_depends_on_content_and_not_on_the_place() {
         )
         .unwrap();
         volume(&root.path().join("imagesTr/a_0000.nii"), value);
-        Dataset::open(root.path()).unwrap().digest().unwrap()
+        Dataset::open(root.path()).unwrap().digest()
     };
     assert_eq!(make(1.0), make(1.0));
     assert_ne!(make(1.0), make(2.0));

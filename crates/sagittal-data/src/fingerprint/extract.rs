@@ -1,4 +1,4 @@
-//! Reading a data set for its fingerprint (NNUNET 4.2).
+//! Reading a data set for its fingerprint.
 
 use super::{
     CaseFingerprint, Fingerprint,

@@ -22,7 +22,7 @@ pub struct NetworkPlan {
     pub classes: usize,
     /// Channels of every stage.
     pub features: Vec<usize>,
-    /// Convolution kernel of every stage, `[Z, Y, X]`, each 1 or 3.
+    /// Convolution kernel of every stage, `[Z, Y, X]`, each 1, 3, 5 or 7.
     pub kernels: Vec<[usize; 3]>,
     /// Stride with which every stage is entered, `[Z, Y, X]`, each 1 or 2; the first is all 1.
     pub strides: Vec<[usize; 3]>,

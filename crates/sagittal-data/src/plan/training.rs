@@ -41,7 +41,7 @@ pub struct TrainingPlan {
 }
 
 /// Random changes of training patches, each with its probability per patch (0 switches it off) and range. They are
-/// applied in the order of the fields, then come mirroring and the masks (NNUNET 4.10).
+/// applied in the order of the fields, then come mirroring and the masks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AugmentationPlan {
@@ -134,7 +134,7 @@ pub struct LowResolutionPlan {
 }
 
 impl AugmentationPlan {
-    /// nnU-Net's augmentation for a patch `[Z, Y, X]` (`Z = 1`: a 2-D network), NNUNET 4.10.
+    /// nnU-Net's augmentation for a patch `[Z, Y, X]` (`Z = 1`: a 2-D network).
     pub fn nnunet(patch: [usize; 3]) -> Self {
         let [z, y, x] = patch;
         let largest = z.max(y).max(x) as f64;

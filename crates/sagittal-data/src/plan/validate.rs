@@ -7,6 +7,12 @@ use std::fmt::Debug;
 
 /// The network's output is stored as one byte, of which 255 means "no truth".
 const MOST_CLASSES: usize = 254;
+/// The largest network: what the program can build, and far beyond what anybody trains.
+const MOST_STAGES: usize = 16;
+const MOST_FEATURES: usize = 4096;
+const MOST_CONVS: usize = 16;
+/// Validation batches beyond which a mistyped number is likelier than a wish.
+const MOST_VALIDATION_BATCHES: usize = 10_000;
 /// Voxels of a patch beyond which a mistyped number is likelier than a large machine.
 const MOST_PATCH_VOXELS: usize = 1 << 31;
 
@@ -86,9 +92,10 @@ impl Plan {
             format!("{}, background and labels", self.labels.len())
         })?;
         let stages = network.features.len();
-        require((1..=16).contains(&stages), "network.features", &network.features, || "1 to 16 stages".into())?;
+        require((2..=MOST_STAGES).contains(&stages), "network.features", &network.features, || format!("2 to {MOST_STAGES} stages"))?;
         for (stage, &features) in network.features.iter().enumerate() {
-            require((1..=65_536).contains(&features), &format!("network.features[{stage}]"), features, || "1 to 65536".into())?;
+            let field = format!("network.features[{stage}]");
+            require((1..=MOST_FEATURES).contains(&features), &field, features, || format!("1 to {MOST_FEATURES}"))?;
         }
         let per_stage = || format!("{stages} entries, one per stage of network.features");
         require(network.kernels.len() == stages, "network.kernels", network.kernels.len(), per_stage)?;
@@ -107,7 +114,7 @@ impl Plan {
         }
         let convs = network.encoder_convs.iter().map(|n| ("encoder", n)).chain(network.decoder_convs.iter().map(|n| ("decoder", n)));
         for (part, &n) in convs {
-            require((1..=64).contains(&n), &format!("network.{part}_convs"), n, || "1 to 64 in every stage".into())?;
+            require((1..=MOST_CONVS).contains(&n), &format!("network.{part}_convs"), n, || format!("1 to {MOST_CONVS} in every stage"))?;
         }
         Ok(())
     }
@@ -125,6 +132,9 @@ impl Plan {
         require(training.iterations_per_epoch >= 1, "training.iterations_per_epoch", training.iterations_per_epoch, || {
             "at least 1".into()
         })?;
+        // They are all held in memory.
+        let few = training.validation_iterations <= MOST_VALIDATION_BATCHES;
+        require(few, "training.validation_iterations", training.validation_iterations, || format!("0 to {MOST_VALIDATION_BATCHES}"))?;
         require(training.epochs >= 1, "training.epochs", training.epochs, || "at least 1".into())?;
         for (index, &axis) in training.mirror_axes.iter().enumerate() {
             let lowest = usize::from(self.network_rank() == Rank::Two);
@@ -188,12 +198,12 @@ fn checked_total_stride(network: &NetworkPlan) -> Result<[usize; 3], DataError> 
     for (stage, stride) in network.strides.iter().enumerate() {
         for (axis, &step) in stride.iter().enumerate() {
             let first = stage == 0;
-            require(if first { step == 1 } else { [1, 2, 4].contains(&step) }, &format!("network.strides[{stage}][{axis}]"), step, || {
-                if first { "1 in the first stage".into() } else { "1, 2 or 4".into() }
+            require(if first { step == 1 } else { [1, 2].contains(&step) }, &format!("network.strides[{stage}][{axis}]"), step, || {
+                if first { "1 in the first stage".into() } else { "1 or 2".into() }
             })?;
         }
     }
-    require(stages <= 16, "network.features", stages, || "1 to 16 stages".into())?;
+    require(stages <= MOST_STAGES, "network.features", stages, || format!("2 to {MOST_STAGES} stages"))?;
     Ok(network.total_stride())
 }
 
@@ -237,6 +247,8 @@ mod tests {
             Case { change: |plan| plan.labels[1].value = 0, message: "labels[1].value is 0, expected more than 0" },
             Case { change: |plan| plan.network.kernels[2] = [3, 2, 3], message: "network.kernels[2][1] is 2" },
             Case { change: |plan| plan.network.strides[1] = [3, 2, 2], message: "network.strides[1][0] is 3" },
+            Case { change: |plan| plan.network.strides[1] = [4, 2, 2], message: "network.strides[1][0] is 4, expected 1 or 2" },
+            Case { change: |plan| plan.network.features[0] = 5000, message: "network.features[0] is 5000, expected 1 to 4096" },
             Case { change: |plan| plan.network.features.truncate(2), message: "network.strides is 4, expected 2 entries" },
             Case { change: |plan| plan.network.classes = 2, message: "network.classes is 2, expected 3" },
             Case { change: |plan| plan.training.learning_rate = f64::NAN, message: "training.learning_rate is NaN" },

@@ -1,4 +1,4 @@
-//! Which normalisation a channel gets: by its name, as nnU-Net decides (NNUNET 4.3).
+//! Which normalisation a channel gets: by its name, as nnU-Net decides.
 
 use crate::{
     Fingerprint,

@@ -1,4 +1,4 @@
-//! The grid a network works on: spacing, order of axes, median shape, first patch (nnU-Net's rules, NNUNET 4.6).
+//! The grid a network works on: spacing, order of axes, median shape, first patch (nnU-Net's rules).
 
 use crate::{DataError, Fingerprint, statistics};
 use sagittal_image::Rank;

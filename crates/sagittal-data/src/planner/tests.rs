@@ -43,7 +43,7 @@ fn hippocampus_gets_nnu_nets_patch_and_half_its_features() {
     assert!(plan.batch_size >= 2);
     let nnunet = PlanOptions { base_features: Some(32), ..PlanOptions::default() };
     let plan = Plan::make(&fingerprint(Rank::Three, Some([1.0; 3]), &[[36, 50, 35]; 200], &["MRI"]), &nnunet).unwrap();
-    // NNUNET 4.6: 5,603,177 by instantiating nnU-Net's own network; with the two heads of lower resolutions.
+    // Counted by instantiating nnU-Net's own network, with the two heads of lower resolutions.
     assert_eq!(cost::parameters(&plan.network), 5_603_177);
 }
 
@@ -90,6 +90,27 @@ fn patches_shrink_to_the_limits_and_say_when_they_cannot() {
     assert!(smaller.estimate.memory_bytes <= 600 << 20 && smaller.patch.iter().product::<usize>() < plan.patch.iter().product());
     let error = Plan::make(&large, &PlanOptions { memory_bytes: 1 << 20, ..PlanOptions::default() }).unwrap_err().to_string();
     assert!(error.contains("memory is 1 MB, expected at least"), "{error}");
+}
+
+#[test]
+fn thin_slabs_and_tiny_images_have_a_plan() {
+    struct Case {
+        spacing_mm: [f64; 3],
+        shape: [usize; 3],
+        patch: [usize; 3],
+    }
+    let cases = [
+        // Three slices cannot shrink; their planes do.
+        Case { spacing_mm: [5.0, 0.7, 0.7], shape: [3, 512, 512], patch: [3, 0, 0] },
+        Case { spacing_mm: [1.0; 3], shape: [5, 6, 7], patch: [6, 6, 8] },
+        Case { spacing_mm: [1.0; 3], shape: [1, 1, 1], patch: [1, 2, 2] },
+    ];
+    for Case { spacing_mm, shape, patch } in cases {
+        let plan = Plan::make(&fingerprint(Rank::Three, Some(spacing_mm), &[shape; 20], &["MRI"]), &PlanOptions::default()).unwrap();
+        assert!(plan.network.n_stages() >= 2, "{shape:?}: a U-Net has two stages");
+        assert!(plan.estimate.multiply_adds_per_patch <= 24_000_000_000, "{shape:?}");
+        assert!((0..3).all(|axis| patch[axis] == 0 || patch[axis] == plan.patch[axis]), "{shape:?}: {:?}", plan.patch);
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
-//! How often each axis is halved and which kernels each stage gets (nnU-Net's `get_pool_and_conv_props`, NNUNET 4.6).
+//! How often each axis is halved and which kernels each stage gets (nnU-Net's `get_pool_and_conv_props`).
 //!
 //! An axis is halved as long as at least 4 voxels are left and its spacing is within a factor of 2 of the finest, so
-//! that thick slices wait until the others have caught up; a kernel spans an axis from the stage where that holds.
+//! that thick slices wait until the others have caught up; a kernel spans an axis from the stage where that holds. Where
+//! this halves nothing, because the images are tiny, there is still one halving: a U-Net has two stages at least.
 
 use sagittal_image::Rank;
 
@@ -33,13 +34,18 @@ impl Topology {
             let large: Vec<usize> = axes.clone().filter(|&axis| size[axis] >= 2 * SMALLEST_FEATURE_MAP).collect();
             let finest = |axes: &mut dyn Iterator<Item = usize>| axes.map(|axis| spacing[axis]).fold(f64::INFINITY, f64::min);
             let finest_large = finest(&mut large.iter().copied());
-            let halved: Vec<usize> = large.into_iter().filter(|&axis| spacing[axis] / finest_large < 2.0).collect();
-            match halved[..] {
-                [] => break,
-                [only] if size[only] < 3 * SMALLEST_FEATURE_MAP => break,
-                _ => {}
-            }
+            let mut halved: Vec<usize> = large.into_iter().filter(|&axis| spacing[axis] / finest_large < 2.0).collect();
             let finest_all = finest(&mut axes.clone());
+            let is_over = match halved[..] {
+                [] => true,
+                [only] => size[only] < 3 * SMALLEST_FEATURE_MAP,
+                _ => false,
+            };
+            match (is_over, strides.len()) {
+                (false, _) => {}
+                (true, 1) => halved = axes.clone().filter(|&axis| spacing[axis] / finest_all < 2.0).collect(),
+                (true, _) => break,
+            }
             for axis in axes.clone() {
                 if spacing[axis] / finest_all < 2.0 {
                     kernel[axis] = 3;
@@ -104,10 +110,33 @@ mod tests {
                 kernels: &[[1, 3, 3], [1, 3, 3], [3; 3], [3; 3], [3; 3], [3; 3], [3; 3]],
                 enlarged: [20, 320, 256],
             },
-            // Too small to halve: one stage is left.
-            Case { spacing: [1.0; 3], patch: [5, 6, 7], rank: Rank::Three, strides: &[[1; 3]], kernels: &[[3; 3]], enlarged: [5, 6, 7] },
+            // Too small to halve: halved once all the same.
+            Case {
+                spacing: [1.0; 3],
+                patch: [5, 6, 7],
+                rank: Rank::Three,
+                strides: &[[1; 3], [2; 3]],
+                kernels: &[[3; 3]; 2],
+                enlarged: [6, 6, 8],
+            },
             // One axis alone needs 12.
-            Case { spacing: [1.0; 3], patch: [5, 6, 11], rank: Rank::Three, strides: &[[1; 3]], kernels: &[[3; 3]], enlarged: [5, 6, 11] },
+            Case {
+                spacing: [1.0; 3],
+                patch: [5, 6, 11],
+                rank: Rank::Three,
+                strides: &[[1; 3], [2; 3]],
+                kernels: &[[3; 3]; 2],
+                enlarged: [6, 6, 12],
+            },
+            // One voxel.
+            Case {
+                spacing: [1.0; 3],
+                patch: [1, 1, 1],
+                rank: Rank::Two,
+                strides: &[[1; 3], [1, 2, 2]],
+                kernels: &[[1, 3, 3]; 2],
+                enlarged: [1, 2, 2],
+            },
         ];
         for case in cases {
             let found = Topology::of(case.spacing, case.patch, case.rank);

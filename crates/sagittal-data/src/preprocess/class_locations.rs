@@ -1,4 +1,4 @@
-//! Voxels of every class, from which patches are centred on what is to be found (NNUNET 4.4).
+//! Voxels of every class, from which patches are centred on what is to be found (nnU-Net's `_sample_foreground_locations`).
 
 use crate::Seed;
 use rand::seq::index;

@@ -1,4 +1,4 @@
-//! Bringing intensities to a common range (NNUNET 4.3).
+//! Bringing intensities to a common range (nnU-Net's schemes; Isensee et al. 2021).
 
 use crate::plan::Normalization;
 

@@ -26,7 +26,7 @@ impl Restore {
         self.crop.shape()
     }
 
-    /// Logits or probabilities of one class, from the plan's grid to the cropped input's grid (linear; NNUNET 4.12).
+    /// Logits or probabilities of one class, from the plan's grid to the cropped input's grid (linear, as nnU-Net's).
     pub fn resample_to_crop(&self, class: &Volume<f32>) -> Volume<f32> {
         let shape = self.crop.shape();
         match (self.spacing_mm, self.working_spacing_mm) {

@@ -102,6 +102,10 @@ fn images_that_do_not_fit_the_plan_say_so() {
     let mut zero = good.clone();
     zero.geometry.spacing_mm = Some([0.0, 1.0, 1.0]);
     assert!(message(&zero).contains("[0.0, 1.0, 1.0] mm"));
+    // Metres in the place of millimetres: a million times the voxels along each axis.
+    let mut blown_up = good.clone();
+    blown_up.geometry.spacing_mm = Some([1e6; 3]);
+    assert!(message(&blown_up).contains("voxels on the plan's [1.0, 1.0, 1.0] mm; write the true spacing"), "{}", message(&blown_up));
     let mut two = good.clone();
     two.channels.push(two.channels[0].clone());
     assert!(message(&two).contains("2 channel(s), the plan 1"));

@@ -73,11 +73,30 @@ fn every_case_is_validated_once_and_all_means_all() {
 }
 
 #[test]
-fn too_few_cases_is_an_error_with_a_cure() {
-    let error = Splits::make(&dataset(&[("a", None), ("b", None)]), 5, Seed(1)).unwrap_err().to_string();
-    assert!(error.contains("2 labelled cases for 5 folds") && error.contains("all"), "{error}");
-    let error = Splits::make(&dataset(&[("a", Some("p")), ("b", Some("p"))]), 2, Seed(1)).unwrap_err().to_string();
-    assert!(error.contains("1 labelled groups for 2 folds"), "{error}");
+fn fewer_cases_or_groups_than_folds_make_fewer_folds() {
+    struct Row {
+        cases: &'static [(&'static str, Option<&'static str>)],
+        n_folds: usize,
+    }
+    let rows = [
+        Row { cases: &[("a", None), ("b", None)], n_folds: 2 },
+        Row { cases: &[("a", Some("p")), ("b", Some("p")), ("c", Some("q")), ("d", Some("r"))], n_folds: 3 },
+        Row { cases: &[("a", Some("p")), ("b", Some("p"))], n_folds: 1 },
+        Row { cases: &[("a", None)], n_folds: 1 },
+    ];
+    for Row { cases, n_folds } in rows {
+        let splits = Splits::make(&dataset(cases), 5, Splits::NNUNET_SEED).unwrap();
+        assert_eq!(splits.n_folds(), n_folds, "{cases:?}");
+        assert_eq!(splits.fold(FoldChoice::All).unwrap().training.len(), cases.len(), "{cases:?}");
+        for index in 0..n_folds {
+            match splits.fold(FoldChoice::Index(index)) {
+                Ok(fold) => assert_eq!(fold.training.len() + fold.validation.len(), cases.len(), "{cases:?}"),
+                Err(error) => assert!(n_folds == 1 && error.to_string().contains("all"), "{cases:?}: {error}"),
+            }
+        }
+    }
+    let error = Splits::make(&dataset(&[]), 5, Seed(1)).unwrap_err().to_string();
+    assert!(error.contains("no labelled case"), "{error}");
 }
 
 #[test]

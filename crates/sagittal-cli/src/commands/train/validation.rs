@@ -1,6 +1,6 @@
 //! The end of a training: its validation cases as whole images, predicted, written and scored.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use sagittal_data::{Dataset, Fold, Plan, Seed};
 use sagittal_image::{LabelMap, io};
 use sagittal_infer::{Ensemble, PredictOptions};
@@ -53,8 +53,7 @@ pub(super) fn score(
         let progress = messages.progress("validating", Unit::Cases, fold.validation.len() as u64);
         for id in &fold.validation {
             if stop.requested() {
-                failed.push(FailedCase { case: id.clone(), reason: "not scored: stopped on request".to_owned() });
-                continue;
+                bail!("stopped before all validation cases were scored; the same command with --resume scores them");
             }
             match score_one(id) {
                 Ok(score) => scores.push(score),

@@ -23,6 +23,9 @@ const TICKS: u64 = 1000;
 /// The GIF is encoded anew this often, and at the end; its frames are kept after every epoch.
 const ENCODE_EVERY: Duration = Duration::from_secs(60);
 
+/// Frames of images so large that predicting one takes more than half of an epoch's time are left out until it does not.
+const LARGEST_PART_FOR_FRAMES: f64 = 2.0;
+
 /// One pair of eyes on a training.
 pub(super) struct Watch<'a> {
     messages: &'a Messages,
@@ -47,6 +50,8 @@ struct Picture {
     reference: LabelMap,
     gif: TrainingGif,
     encoded: Instant,
+    /// When the last frame was done, and how long it took.
+    drawn: (Instant, Duration),
 }
 
 impl<'a> Watch<'a> {
@@ -67,7 +72,10 @@ impl<'a> Watch<'a> {
         let style = ProgressStyle::with_template("training {bar:30} {percent} %, {msg}").expect("the template above is well formed");
         let bar = ProgressBar::with_draw_target(Some(TICKS), target).with_style(style);
         let picture = match fold.validation.first() {
-            Some(id) => Some(Picture::start(id, folder, dataset, plan)?),
+            // A picture that cannot be made is no reason not to train.
+            Some(id) => Picture::start(id, folder, dataset, plan)
+                .inspect_err(|error| messages.say(format_args!("there will be no training GIF: case {id}: {error:#}")))
+                .ok(),
             None => None,
         };
         let started = Instant::now();
@@ -108,6 +116,11 @@ impl<'a> Watch<'a> {
     /// Draws the prediction of the picture's case into its GIF.
     fn draw(&mut self, epoch: u64, network: &Network) -> anyhow::Result<()> {
         let Some(picture) = &mut self.picture else { return Ok(()) };
+        let (last, took) = picture.drawn;
+        if took > last.elapsed().div_f64(LARGEST_PART_FOR_FRAMES) {
+            return Ok(());
+        }
+        let start = Instant::now();
         let ensemble = Ensemble::new(vec![network.clone()], self.plan.clone(), self.device);
         let options = PredictOptions { mirror: false, ..PredictOptions::default() };
         let labels = ensemble.predict(&picture.case, picture.image.clone(), options, &mut |_, _| {})?;
@@ -116,6 +129,7 @@ impl<'a> Watch<'a> {
         let scores = sagittal_metrics::score_case(&prediction, &picture.reference, &values, None)?;
         let dice = sagittal_metrics::CaseScore::new(&picture.case, scores).mean_dice;
         picture.gif.add(epoch as usize, dice, &picture.image, &picture.reference, &prediction)?;
+        picture.drawn = (Instant::now(), start.elapsed());
         if picture.encoded.elapsed() >= ENCODE_EVERY {
             picture.encode(self.folder)?;
         }
@@ -129,7 +143,7 @@ impl Picture {
         let (image, reference) = (dataset.read_image(case)?, dataset.read_labels(case)?);
         let values: Vec<u16> = plan.labels.iter().skip(1).map(|label| label.value).collect();
         let gif = TrainingGif::start(&folder.gif_frames(), &image, &reference, &Palette::new(&values))?;
-        Ok(Self { case: id.to_owned(), image, reference, gif, encoded: Instant::now() })
+        Ok(Self { case: id.to_owned(), image, reference, gif, encoded: Instant::now(), drawn: (Instant::now(), Duration::ZERO) })
     }
 
     fn encode(&mut self, folder: &RunFolder) -> anyhow::Result<()> {

@@ -1,0 +1,126 @@
+//! `sagittal predict`: label maps on the grids of their images, and what becomes of files that are none.
+
+use std::{fs, path::Path};
+
+use sagittal_image::{Geometry, Reorientation, Volume, io};
+use serde_json::json;
+
+use super::{files, sagittal};
+
+/// Trains the smallest network there is for one step on 8 x 8 x 8 images; the model is `run`.
+fn train_a_model(place: &Path) {
+    for (case, side) in [("a", 3), ("b", 4), ("c", 5)] {
+        files::write_image(&place.join(format!("set/images/{case}.nii.gz")), side as u16);
+        files::write_cube(&place.join(format!("set/labels/{case}.nii.gz")), side);
+    }
+    sagittal(place, &["plan", "set", "-o", "plan.json"]).exits(0);
+    let mut plan: serde_json::Value = serde_json::from_slice(&fs::read(place.join("plan.json")).unwrap()).unwrap();
+    plan["patch"] = json!([8, 8, 8]);
+    plan["batch_size"] = json!(1);
+    plan["training"]["iterations_per_epoch"] = json!(1);
+    plan["training"]["validation_iterations"] = json!(1);
+    let network = &mut plan["network"];
+    network["features"] = json!([2, 4]);
+    network["kernels"] = json!([[3, 3, 3], [3, 3, 3]]);
+    network["strides"] = json!([[1, 1, 1], [2, 2, 2]]);
+    (network["encoder_convs"], network["decoder_convs"]) = (json!([1, 1]), json!([1]));
+    fs::write(place.join("plan.json"), plan.to_string()).unwrap();
+    sagittal(place, &["train", "set", "-o", "run", "--plan", "plan.json", "--epochs", "1", "--fold", "all"]).exits(0);
+}
+
+#[test]
+fn results_lie_on_the_grids_of_their_images() {
+    let place = tempfile::tempdir().unwrap();
+    train_a_model(place.path());
+    // Not symmetric, so that a wrong turn shows.
+    let image = Volume::new([8, 9, 10], (0..720u16).map(|idx| f32::from(idx % 10 + 3 * (idx / 90) + idx % 7 * (idx % 7))).collect());
+    let canonical = Geometry { origin_mm: [-31.5, 1e5, 7.25], ..Geometry::volume([8, 9, 10], [1.0; 3]) };
+    let (c, s) = (0.3f64.cos(), 0.3f64.sin());
+    let directions = [
+        [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]],
+        [[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]],
+        [[0.0, -1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]],
+        [[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, -1.0, 0.0]],
+        [[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]],
+        [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]],
+        // Oblique.
+        [[0.0, s, c], [0.0, -c, s], [-1.0, 0.0, 0.0]],
+    ];
+    fs::create_dir(place.path().join("in")).unwrap();
+    let mut names = Vec::new();
+    for (idx, direction) in directions.into_iter().enumerate() {
+        for extension in ["nii.gz", "nrrd", "mha"] {
+            let turned = Geometry { direction, ..canonical.clone() };
+            let reorientation = Reorientation::of(&turned);
+            let original = reorientation.to_original(&image);
+            let geometry = Geometry { shape: original.shape(), ..turned };
+            let name = format!("{idx}{extension}.{extension}");
+            io::write_image(&place.path().join("in").join(&name), &[original], &geometry, &Default::default()).unwrap();
+            names.push(name);
+        }
+    }
+    sagittal(place.path(), &["predict", "run", "in", "-o", "out", "--no-mirror"]).exits(0);
+    let mut first = None;
+    for name in names {
+        let input = io::read_image(&place.path().join("in").join(&name)).unwrap().geometry;
+        let output = io::read_label_map(&place.path().join("out").join(&name)).unwrap();
+        assert_eq!(output.geometry, input, "{name}");
+        let labels = Reorientation::of(&input).to_canonical(&output.labels);
+        assert_eq!(*first.get_or_insert_with(|| labels.clone()), labels, "{name} has other labels than the first");
+    }
+}
+
+#[test]
+fn damaged_files_are_named_and_good_ones_are_done() {
+    let place = tempfile::tempdir().unwrap();
+    train_a_model(place.path());
+    files::write_image(&place.path().join("in/a_good_0000.nii.gz"), 3);
+    files::write_image(&place.path().join("in/z_good.nii.gz"), 3);
+    fs::create_dir(place.path().join("in/folder.nii.gz")).unwrap();
+    // Placed 1,000,000 km apart, its voxels would fill the plan's grid for ever.
+    let far = Geometry::volume([8; 3], [1e9; 3]);
+    io::write_image(&place.path().join("in/wild_spacing.nii.gz"), &[Volume::filled([8; 3], 1.0)], &far, &Default::default()).unwrap();
+    // The zeros behind the voxels of the bomb are not unpacked: it is an image.
+    let damaged = files::damaged().into_iter().filter(|(name, _)| *name != "decompression_bomb");
+    let mut bad = vec!["folder", "wild_spacing"];
+    for (name, content) in damaged {
+        fs::write(place.path().join(format!("in/{name}.nii.gz")), content).unwrap();
+        bad.push(name);
+    }
+    let call = sagittal(place.path(), &["predict", "run", "in", "-o", "out", "--json", "--no-mirror"]).exits(1);
+    let result = call.json();
+    let written: Vec<&str> = result["written"].as_array().unwrap().iter().map(|case| case["case"].as_str().unwrap()).collect();
+    assert_eq!(written, ["a_good", "z_good"]);
+    let failed = result["failed"].as_array().unwrap();
+    assert_eq!(failed.len(), bad.len(), "{failed:#?}");
+    for (name, case) in bad.iter().flat_map(|name| failed.iter().filter(move |case| case["case"] == **name).map(move |case| (name, case))) {
+        let reason = case["reason"].as_str().unwrap();
+        assert_eq!(reason.matches(&format!("in/{name}.nii.gz")).count(), 1, "the file is named once: {reason}");
+        assert!(reason.contains("; "), "there is a cure: {reason}");
+    }
+}
+
+#[test]
+fn an_image_is_never_replaced_by_its_labels() {
+    let place = tempfile::tempdir().unwrap();
+    train_a_model(place.path());
+    files::write_image(&place.path().join("in/scan.nii.gz"), 3);
+    let before = fs::read(place.path().join("in/scan.nii.gz")).unwrap();
+    sagittal(place.path(), &["predict", "run", "in/scan.nii.gz", "-o", "in"])
+        .exits(2)
+        .says("in/scan.nii.gz would be replaced by its label map; name another folder with -o");
+    assert_eq!(fs::read(place.path().join("in/scan.nii.gz")).unwrap(), before);
+    // By nnU-Net's rule the two have different names.
+    files::write_image(&place.path().join("in/scan_0000.nii.gz"), 3);
+    fs::remove_file(place.path().join("in/scan.nii.gz")).unwrap();
+    sagittal(place.path(), &["predict", "run", "in/scan_0000.nii.gz", "-o", "in", "--no-mirror"]).exits(0);
+}
+
+#[test]
+fn a_model_that_is_not_there_is_wrong_use() {
+    let place = tempfile::tempdir().unwrap();
+    files::write_image(&place.path().join("scan.nii.gz"), 3);
+    sagittal(place.path(), &["predict", "nowhere.safetensors", "scan.nii.gz", "-o", "out"])
+        .exits(2)
+        .says("nowhere.safetensors does not exist; expected a model");
+}

@@ -1,0 +1,137 @@
+//! The gradients of a first step and the losses of ten, against PyTorch in float64 with the same weights and batches
+//! (`tests/reference/tensor_blocks.py` wrote them).
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use sagittal_data::{Batch, plan::OptimizerKind};
+use sagittal_nets::{Network, NetworkConfig, NetworkKind, Outputs};
+use sagittal_tensor::{Device, Tensor, TensorData};
+use sagittal_testing::{read_npz, relative_difference};
+use sagittal_train::{DeepSupervision, Trainer, TrainerOptions};
+use std::{path::PathBuf, sync::Arc};
+
+const STEPS: usize = 10;
+/// Largest difference of a loss. Float32 adds up a few thousand terms to about 1e-6 a step, and each step starts from the
+/// weights that the steps before left.
+const LOSS_TOLERANCE: f64 = 2e-5;
+/// Largest difference of a gradient, as a part of the parameter's largest; the least that counts as its largest, because
+/// the gradient of a bias before a norm is 0 but for rounding.
+const GRADIENT_TOLERANCE: f64 = 5e-5;
+const LEAST_GRADIENT: f32 = 1e-2;
+
+struct Case {
+    name: &'static str,
+    config: NetworkConfig,
+    options: TrainerOptions,
+}
+
+fn cases() -> [Case; 2] {
+    let config = |input_channels, classes, features: [usize; 3], kernels: [[usize; 3]; 3], strides: [[usize; 3]; 3]| NetworkConfig {
+        kind: NetworkKind::Unet,
+        input_channels,
+        classes,
+        features: features.to_vec(),
+        kernels: kernels.to_vec(),
+        strides: strides.to_vec(),
+        encoder_convs: vec![2; 3],
+        decoder_convs: vec![1; 2],
+        deep_supervision: true,
+    };
+    let options = |optimizer, momentum, gradient_clip, batch_dice| TrainerOptions {
+        optimizer,
+        learning_rate: 0.01,
+        momentum,
+        weight_decay: 3e-2,
+        gradient_clip,
+        batch_dice,
+    };
+    [
+        Case {
+            name: "unet3d_sgd",
+            config: config(1, 3, [4, 6, 9], [[1, 3, 3], [3; 3], [3; 3]], [[1; 3], [1, 2, 2], [2; 3]]),
+            options: options(OptimizerKind::Sgd, 0.99, 0.65, false),
+        },
+        Case {
+            name: "unet2d_adamw",
+            config: config(3, 2, [5, 8, 12], [[1, 3, 3]; 3], [[1; 3], [1, 2, 2], [1, 2, 2]]),
+            options: options(OptimizerKind::Adamw, 0.9, 12.0, true),
+        },
+    ]
+}
+
+/// An array of the case's golden file.
+fn golden(case: &Case, key: &str) -> sagittal_testing::Array {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/{}.npz", case.name));
+    read_npz(&path, key).unwrap()
+}
+
+/// The network with PyTorch's weights.
+fn network(case: &Case) -> Network {
+    let mut network = Network::new(&case.config, &mut ChaCha8Rng::seed_from_u64(0), &Device::cpu()).unwrap();
+    for parameter in network.parameters_mut().iter_mut() {
+        let values = golden(case, &format!("weight/{}", parameter.name)).values;
+        assert_eq!(values.len(), parameter.shape.iter().product::<usize>(), "{}: {}", case.name, parameter.name);
+        let n = values.len();
+        parameter.value = Tensor::from_data(TensorData::new(values, [n]), Device::cpu().plain());
+    }
+    network
+}
+
+fn batches(case: &Case) -> Vec<Batch> {
+    let (images, labels) = (golden(case, "images"), golden(case, "labels"));
+    // [step, N, C, (Z,) Y, X]
+    let shape = match images.shape[1..] {
+        [n, c, z, y, x] => [n, c, z, y, x],
+        [n, c, y, x] => [n, c, 1, y, x],
+        _ => panic!("images of {}: {:?}", case.name, images.shape),
+    };
+    let (n_images, n_labels) = (images.values.len() / STEPS, labels.values.len() / STEPS);
+    let batch = |step: usize| Batch {
+        step: step as u64,
+        images: images.values[step * n_images..][..n_images].to_vec(),
+        labels: labels.values[step * n_labels..][..n_labels].iter().map(|label| *label as u8).collect(),
+        shape,
+    };
+    (0..STEPS).map(batch).collect()
+}
+
+#[test]
+fn ten_losses_are_those_of_pytorch() {
+    for case in cases() {
+        let (rates, expected) = (golden(&case, "rates").values, golden(&case, "losses").values);
+        let mut trainer = Trainer::new(network(&case), case.options.clone(), Device::cpu());
+        let step = |(batch, rate): (Batch, f32)| trainer.step(&batch, f64::from(rate)).unwrap();
+        let losses: Vec<f32> = batches(&case).into_iter().zip(rates).map(step).collect();
+        let worst = sagittal_testing::largest_difference(&losses, &expected);
+        assert!(worst < LOSS_TOLERANCE, "{}: differs by {worst:e}\nfound    {losses:?}\nexpected {expected:?}", case.name);
+    }
+}
+
+#[test]
+fn gradients_are_those_of_pytorch() {
+    for case in cases() {
+        let tracked = network(&case).parameters().tracked();
+        let batch = batches(&case).swap_remove(0);
+        let [n, c, z, y, x] = batch.shape;
+        let images = Tensor::<5>::from_data(TensorData::new(batch.images, [n, c, z, y, x]), Device::cpu().plain());
+        let logits = network(&case).forward_with(&tracked, images.permute([0, 2, 3, 4, 1]).autodiff(), Outputs::EveryScale);
+        let supervision = DeepSupervision::new(logits.len());
+        let mut all = supervision.loss(logits, Arc::new(batch.labels), case.options.batch_dice).backward();
+        for parameter in tracked.iter() {
+            let is_coarsest_head = parameter.name.starts_with("decoder.seg_layers.0.");
+            let Some(found) = parameter.value.grad_remove(&mut all) else {
+                assert!(is_coarsest_head, "{}: no gradient of {}", case.name, parameter.name);
+                continue;
+            };
+            assert!(!is_coarsest_head, "{}: the coarsest head takes no part in the loss", case.name);
+            let found = found.into_data();
+            let mut expected = golden(&case, &format!("gradient/{}", parameter.name)).values;
+            let mut found = found.as_slice::<f32>().unwrap().to_vec();
+            found.push(LEAST_GRADIENT);
+            expected.push(LEAST_GRADIENT);
+            let worst = relative_difference(&found, &expected);
+            assert!(worst < GRADIENT_TOLERANCE, "{}: {} differs by {worst:e}", case.name, parameter.name);
+        }
+    }
+}
