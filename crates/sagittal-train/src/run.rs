@@ -219,9 +219,9 @@ fn end_epoch(
     if is_best {
         ModelFile::write(&folder.best(), &trainer.network, &options.facts)?;
     }
-    save(trainer, folder, options)?;
+    // Before the checkpoint, so that whoever is killed in between repeats the epoch with all that belongs to it.
     events.epoch(&record, &trainer.network);
-    Ok(())
+    save(trainer, folder, options)
 }
 
 /// Short epochs are scored on fewer batches, so that scoring takes the same part of the time; never on fewer than two.

@@ -200,7 +200,7 @@ fn fold_of(choice: FoldChoice, dataset: &Dataset, folder: &RunFolder) -> anyhow:
         splits.write(&path)?;
         splits
     };
-    Ok(splits.fold(choice)?)
+    Ok(splits.fold(choice).map_err(|error| WrongUse(error.to_string()))?)
 }
 
 fn trainer_options(plan: &Plan) -> TrainerOptions {

@@ -8,6 +8,7 @@ mod files;
 mod phantom;
 mod plan;
 mod predict;
+mod train;
 mod usage;
 
 use std::{path::Path, process::Command};

@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sagittal_data::{Dataset, Fold, Plan};
-use sagittal_image::{Image, LabelMap};
+use sagittal_image::{Image, LabelMap, Volume};
 use sagittal_infer::{Ensemble, PredictOptions};
 use sagittal_nets::Network;
 use sagittal_report::{Palette, Progress, TrainingGif};
@@ -48,6 +48,8 @@ struct Picture {
     case: String,
     image: Image,
     reference: LabelMap,
+    /// The part of the picture that counts.
+    region: Option<Volume<bool>>,
     gif: TrainingGif,
     encoded: Instant,
     /// When the last frame was done, and how long it took.
@@ -69,7 +71,7 @@ impl<'a> Watch<'a> {
     ) -> anyhow::Result<Self> {
         let on_terminal = std::io::stderr().is_terminal();
         let target = if on_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let style = ProgressStyle::with_template("training {bar:30} {percent} %, {msg}").expect("the template above is well formed");
+        let style = ProgressStyle::with_template("training {bar:20} {percent} %, {wide_msg}").expect("the template above is well formed");
         let bar = ProgressBar::with_draw_target(Some(TICKS), target).with_style(style);
         let picture = match fold.validation.first() {
             // A picture that cannot be made is no reason not to train.
@@ -126,7 +128,7 @@ impl<'a> Watch<'a> {
         let labels = ensemble.predict(&picture.case, picture.image.clone(), options, &mut |_, _| {})?;
         let prediction = LabelMap { labels, geometry: picture.reference.geometry.clone(), header: picture.reference.header.clone() };
         let values: Vec<u16> = self.plan.labels.iter().skip(1).map(|label| label.value).collect();
-        let scores = sagittal_metrics::score_case(&prediction, &picture.reference, &values, None)?;
+        let scores = sagittal_metrics::score_case(&prediction, &picture.reference, &values, picture.region.as_ref())?;
         let dice = sagittal_metrics::CaseScore::new(&picture.case, scores).mean_dice;
         picture.gif.add(epoch as usize, dice, &picture.image, &picture.reference, &prediction)?;
         picture.drawn = (Instant::now(), start.elapsed());
@@ -141,9 +143,10 @@ impl Picture {
     fn start(id: &str, folder: &RunFolder, dataset: &Dataset, plan: &Plan) -> anyhow::Result<Self> {
         let case = dataset.training_case(id).with_context(|| format!("the data set has no case {id}"))?;
         let (image, reference) = (dataset.read_image(case)?, dataset.read_labels(case)?);
+        let region = dataset.read_region(case)?.map(|mask| mask.labels.map(|&value| value != 0));
         let values: Vec<u16> = plan.labels.iter().skip(1).map(|label| label.value).collect();
         let gif = TrainingGif::start(&folder.gif_frames(), &image, &reference, &Palette::new(&values))?;
-        Ok(Self { case: id.to_owned(), image, reference, gif, encoded: Instant::now(), drawn: (Instant::now(), Duration::ZERO) })
+        Ok(Self { case: id.to_owned(), image, reference, region, gif, encoded: Instant::now(), drawn: (Instant::now(), Duration::ZERO) })
     }
 
     fn encode(&mut self, folder: &RunFolder) -> anyhow::Result<()> {
@@ -196,9 +199,8 @@ impl Events for Watch<'_> {
 impl Watch<'_> {
     fn curves(&self) -> anyhow::Result<()> {
         let names: Vec<String> = self.plan.labels.iter().skip(1).map(|label| label.name.clone()).collect();
-        let path = self.folder.fold.progress();
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let png = sagittal_report::progress_png(&Progress::parse(&text).records, &names)?;
+        let lines = self.records.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+        let png = sagittal_report::progress_png(&Progress::parse(&lines.join("\n")).records, &names)?;
         whole_file::write(&self.folder.fold.0.join("progress.png"), &png)
     }
 }
