@@ -133,14 +133,17 @@ fn a_checkpoint_of_another_training_is_refused() {
 }
 
 #[test]
-fn the_learning_rate_ends_with_the_time() {
+fn the_learning_rate_falls_until_the_time_is_over() {
     let folder = tempfile::tempdir().unwrap();
     let mut trainer = trainer(OptimizerKind::Sgd);
     let by_time = RunOptions { budget: Budget::Time(Duration::from_millis(400)), ..options(0) };
     let outcome = train(&mut trainer, folder.path(), &by_time, &mut Silent).unwrap();
     assert_eq!(outcome.reason, StopReason::Done);
     let records = read_progress(&folder.path().join("progress.jsonl")).unwrap();
-    assert_eq!(records.last().unwrap().learning_rate, 0.0);
+    // How low it is in the last epoch depends on the clock; that it is 0 at the end is tested with the schedule.
+    assert!(records.windows(2).all(|pair| pair[1].learning_rate < pair[0].learning_rate), "{records:?}");
+    assert!(records.iter().all(|record| record.learning_rate < 0.02), "{records:?}");
+    assert!(outcome.elapsed >= Duration::from_millis(400));
     assert_eq!(records.last().unwrap().step, outcome.steps);
 }
 
