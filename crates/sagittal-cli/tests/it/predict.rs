@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use sagittal_image::{Geometry, Reorientation, Volume, io};
 use serde_json::json;
 
-use super::{files, sagittal};
+use super::{files, sagittal, shrink_network};
 
 /// Trains the smallest network there is for one step on 8 x 8 x 8 images; the model is `run`.
 fn train_a_model(place: &Path) {
@@ -19,11 +19,7 @@ fn train_a_model(place: &Path) {
     plan["batch_size"] = json!(1);
     plan["training"]["iterations_per_epoch"] = json!(1);
     plan["training"]["validation_iterations"] = json!(1);
-    let network = &mut plan["network"];
-    network["features"] = json!([2, 4]);
-    network["kernels"] = json!([[3, 3, 3], [3, 3, 3]]);
-    network["strides"] = json!([[1, 1, 1], [2, 2, 2]]);
-    (network["encoder_convs"], network["decoder_convs"]) = (json!([1, 1]), json!([1]));
+    shrink_network(&mut plan, [2, 4]);
     fs::write(place.join("plan.json"), plan.to_string()).unwrap();
     sagittal(place, &["train", "set", "-o", "run", "--plan", "plan.json", "--epochs", "1", "--fold", "all"]).exits(0);
 }

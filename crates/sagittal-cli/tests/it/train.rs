@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::json;
 
-use super::sagittal;
+use super::{sagittal, shrink_network};
 
 /// A phantom and a plan by which a small network trains for some seconds.
 fn prepare(place: &Path) {
@@ -21,11 +21,7 @@ fn prepare(place: &Path) {
     plan["training"]["iterations_per_epoch"] = json!(5);
     plan["training"]["validation_iterations"] = json!(1);
     plan["training"]["epochs"] = json!(6);
-    let network = &mut plan["network"];
-    network["features"] = json!([4, 8]);
-    network["kernels"] = json!([[3, 3, 3], [3, 3, 3]]);
-    network["strides"] = json!([[1, 1, 1], [2, 2, 2]]);
-    (network["encoder_convs"], network["decoder_convs"]) = (json!([1, 1]), json!([1]));
+    shrink_network(&mut plan, [4, 8]);
     fs::write(place.join("plan.json"), plan.to_string()).unwrap();
 }
 

@@ -23,8 +23,8 @@ const TICKS: u64 = 1000;
 /// The GIF is encoded anew this often, and at the end; its frames are kept after every epoch.
 const ENCODE_EVERY: Duration = Duration::from_secs(60);
 
-/// Frames of images so large that predicting one takes more than half of an epoch's time are left out until it does not.
-const LARGEST_PART_FOR_FRAMES: f64 = 2.0;
+/// Of the time between two frames, drawing one may take this part; frames of larger images are left out meanwhile.
+const LARGEST_PART_FOR_FRAMES: f64 = 0.5;
 
 /// One pair of eyes on a training.
 pub(super) struct Watch<'a> {
@@ -119,7 +119,7 @@ impl<'a> Watch<'a> {
     fn draw(&mut self, epoch: u64, network: &Network) -> anyhow::Result<()> {
         let Some(picture) = &mut self.picture else { return Ok(()) };
         let (last, took) = picture.drawn;
-        if took > last.elapsed().div_f64(LARGEST_PART_FOR_FRAMES) {
+        if took > last.elapsed().mul_f64(LARGEST_PART_FOR_FRAMES) {
             return Ok(());
         }
         let start = Instant::now();
