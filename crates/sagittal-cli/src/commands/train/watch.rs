@@ -160,10 +160,10 @@ impl Events for Watch<'_> {
         self.first_fraction.get_or_insert(fraction);
         self.fraction = fraction;
         self.bar.set_position((fraction * TICKS as f64) as u64);
-        let left = self.left().map_or_else(String::new, |left| format!(", {} left", HumanDuration(left)));
+        let left = self.left().map_or_else(String::new, |left| format!("{} left, ", HumanDuration(left)));
         let dice = self.records.last().map_or_else(String::new, |record| format!(", {}", self.dice_in_words(record)));
         let (epoch, step) = (trainer.progress.epochs.len() + 1, trainer.progress.step);
-        self.bar.set_message(format!("epoch {epoch}, step {step}, loss {loss:.3}, rate {learning_rate:.1e}{dice}{left}"));
+        self.bar.set_message(format!("{left}loss {loss:.3}{dice}, epoch {epoch}, step {step}, rate {learning_rate:.1e}"));
     }
 
     fn epoch(&mut self, record: &EpochRecord, network: &Network) {
