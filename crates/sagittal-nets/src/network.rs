@@ -56,6 +56,13 @@ impl Network {
         &mut self.parameters
     }
 
+    /// The network for prediction: rearranges its weights for the processor at the first use and keeps them so, until
+    /// [`Network::parameters_mut`] is called. Takes up to four times the memory of the weights.
+    pub fn for_prediction(mut self) -> Self {
+        self.parameters.keep_prepared();
+        self
+    }
+
     /// Logits of `x` with the network's own parameters, no graph kept.
     ///
     /// # Shapes

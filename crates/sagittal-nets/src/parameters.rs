@@ -1,6 +1,6 @@
 //! The numbers that a network learns, by name.
 
-use sagittal_tensor::{Device, Tensor, TensorData};
+use sagittal_tensor::{Device, Prepared, Tensor, TensorData};
 
 /// One learned array.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct Parameter {
     pub shape: Vec<usize>,
     /// The numbers, flat.
     pub value: Tensor<1>,
+    /// What a convolution keeps of the numbers between two uses.
+    prepared: Prepared,
 }
 
 /// All learned arrays of a network, in a fixed order.
@@ -26,7 +28,7 @@ impl Parameters {
         assert_eq!(numbers.len(), shape.iter().product::<usize>(), "numbers of {name}");
         let n = numbers.len();
         let value = Tensor::from_data(TensorData::new(numbers, [n]), device.plain());
-        self.0.push(Parameter { name, shape, value });
+        self.0.push(Parameter { name, shape, value, prepared: Prepared::nothing() });
         self.0.len() - 1
     }
 
@@ -35,13 +37,25 @@ impl Parameters {
         self.0[index].value.clone()
     }
 
+    /// What a convolution keeps of the array at `index`.
+    pub fn prepared(&self, index: usize) -> Prepared {
+        self.0[index].prepared.clone()
+    }
+
+    /// Lets convolutions keep their weights in the order in which the processor wants them, for as long as the arrays do
+    /// not change: for prediction.
+    pub(crate) fn keep_prepared(&mut self) {
+        self.0.iter_mut().for_each(|p| p.prepared = Prepared::at_first_use());
+    }
+
     /// All arrays in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Parameter> {
         self.0.iter()
     }
 
-    /// All arrays in order, to be changed.
+    /// All arrays in order, to be changed: nothing that was kept of them stays.
     pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, Parameter> {
+        self.0.iter_mut().for_each(|p| p.prepared = Prepared::nothing());
         self.0.iter_mut()
     }
 
@@ -52,6 +66,11 @@ impl Parameters {
 
     /// The same arrays as leaves of a graph of differentiation, sharing their memory until either changes.
     pub fn tracked(&self) -> Self {
-        Self(self.0.iter().map(|p| Parameter { value: p.value.clone().autodiff().require_grad(), ..p.clone() }).collect())
+        Self(
+            self.0
+                .iter()
+                .map(|p| Parameter { value: p.value.clone().autodiff().require_grad(), prepared: Prepared::nothing(), ..p.clone() })
+                .collect(),
+        )
     }
 }

@@ -123,7 +123,7 @@ impl Block {
     fn forward(&self, parameters: &Parameters, x: Tensor<5>, skip: Option<Tensor<5>>) -> Tensor<5> {
         let norm = [parameters.value(self.gamma), parameters.value(self.beta)];
         let (weight, bias) = (parameters.value(self.conv.weight), parameters.value(self.conv.bias));
-        conv_norm_act(x, skip, weight, bias, norm, self.spec, NormActivation::default())
+        conv_norm_act(x, skip, weight, bias, norm, self.spec, NormActivation::default(), parameters.prepared(self.conv.weight))
     }
 }
 

@@ -1,7 +1,7 @@
 //! How the blocks are differentiated: each records what its handwritten backward pass needs.
 
 use crate::ops::{BlockForward, BlockKernels, BlockOps, BlockSaved};
-use crate::{ConvSpec, LossTarget, NormActivation, TransposeSpec};
+use crate::{ConvSpec, LossTarget, NormActivation, Prepared, TransposeSpec};
 use burn::backend::{
     Autodiff,
     autodiff::{
@@ -114,18 +114,19 @@ impl<B: BlockKernels, C: CheckpointStrategy> BlockOps for Autodiff<B, C> {
         beta: FloatTensor<Self>,
         spec: ConvSpec,
         norm: NormActivation,
+        prepared: Prepared,
     ) -> FloatTensor<Self> {
         let (x, x_node) = x.into_parts();
         let (parameters, [weight_node, bias_node, gamma_node, beta_node]) = parts::<B, C>([weight, bias, gamma, beta]);
         let nodes = [x_node, weight_node, bias_node, gamma_node, beta_node];
         match BlockStep.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => {
+            OpsKind::Tracked(step) => {
                 let (saved, y) = forward::<B>(x, None, parameters, spec, norm);
-                prepared.finish(saved, y)
+                step.finish(saved, y)
             }
-            OpsKind::UnTracked(prepared) => {
+            OpsKind::UnTracked(step) => {
                 let [weight, bias, gamma, beta] = parameters;
-                prepared.finish(B::conv_norm_act(x, weight, bias, gamma, beta, spec, norm))
+                step.finish(B::conv_norm_act(x, weight, bias, gamma, beta, spec, norm, prepared))
             }
         }
     }
@@ -139,19 +140,20 @@ impl<B: BlockKernels, C: CheckpointStrategy> BlockOps for Autodiff<B, C> {
         beta: FloatTensor<Self>,
         spec: ConvSpec,
         norm: NormActivation,
+        prepared: Prepared,
     ) -> FloatTensor<Self> {
         let (x, x_node) = x.into_parts();
         let (skip, skip_node) = skip.into_parts();
         let (parameters, [weight_node, bias_node, gamma_node, beta_node]) = parts::<B, C>([weight, bias, gamma, beta]);
         let nodes = [x_node, weight_node, bias_node, gamma_node, beta_node, skip_node];
         match BlockStep.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => {
+            OpsKind::Tracked(step) => {
                 let (saved, y) = forward::<B>(x, Some(skip), parameters, spec, norm);
-                prepared.finish(saved, y)
+                step.finish(saved, y)
             }
-            OpsKind::UnTracked(prepared) => {
+            OpsKind::UnTracked(step) => {
                 let [weight, bias, gamma, beta] = parameters;
-                prepared.finish(B::conv_norm_act_joined(x, skip, weight, bias, gamma, beta, spec, norm))
+                step.finish(B::conv_norm_act_joined(x, skip, weight, bias, gamma, beta, spec, norm, prepared))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The operations on the CPU: burn-flex's buffers, our kernels.
 
 use crate::ops::{BlockBackward, BlockForward, BlockKernels, BlockOps, BlockSaved, ConvBackward};
-use crate::{ConvSpec, LossTarget, NormActivation, TransposeSpec};
+use crate::{ConvSpec, LossTarget, NormActivation, Prepared, TransposeSpec};
 use burn::backend::{Flex, TensorMetadata, flex::FlexTensor};
 use burn::tensor::TensorData;
 use sagittal_kernels as kernels;
@@ -16,8 +16,9 @@ impl BlockOps for Flex {
         beta: FlexTensor,
         spec: ConvSpec,
         norm: NormActivation,
+        prepared: Prepared,
     ) -> FlexTensor {
-        let (y, shape) = convolve(&x, None, &weight, &bias, spec);
+        let (y, shape) = convolve(&x, None, &weight, &bias, spec, &prepared);
         drop(x);
         normalised(y, &shape, &gamma, &beta, norm)
     }
@@ -31,14 +32,15 @@ impl BlockOps for Flex {
         beta: FlexTensor,
         spec: ConvSpec,
         norm: NormActivation,
+        prepared: Prepared,
     ) -> FlexTensor {
-        let (y, shape) = convolve(&x, Some(&skip), &weight, &bias, spec);
+        let (y, shape) = convolve(&x, Some(&skip), &weight, &bias, spec, &prepared);
         drop((x, skip));
         normalised(y, &shape, &gamma, &beta, norm)
     }
 
     fn conv_bias(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, spec: ConvSpec) -> FlexTensor {
-        let (y, shape) = convolve(&x, None, &weight, &bias, spec);
+        let (y, shape) = convolve(&x, None, &weight, &bias, spec, &Prepared::nothing());
         made(y, &shape)
     }
 
@@ -69,7 +71,7 @@ impl BlockKernels for Flex {
         spec: ConvSpec,
         norm: NormActivation,
     ) -> BlockForward<FlexTensor> {
-        let (pre_norm, shape) = convolve(x, skip, weight, bias, spec);
+        let (pre_norm, shape) = convolve(x, skip, weight, bias, spec, &Prepared::nothing());
         let norm_shape = norm_shape(&shape);
         let mut y = overwritten_vec(pre_norm.len());
         let (mut mean, mut inv_std) = (vec![0.0; shape[0] * shape[4]], vec![0.0; shape[0] * shape[4]]);
@@ -197,13 +199,24 @@ fn loss(logits: &FlexTensor, target: &LossTarget, gradient: Option<&mut [f32]>) 
 }
 
 /// The convolution's output and its shape `[N, Z, Y, X, C]`.
-fn convolve(x: &FlexTensor, skip: Option<&FlexTensor>, weight: &FlexTensor, bias: &FlexTensor, spec: ConvSpec) -> (Vec<f32>, [usize; 5]) {
+fn convolve(
+    x: &FlexTensor,
+    skip: Option<&FlexTensor>,
+    weight: &FlexTensor,
+    bias: &FlexTensor,
+    spec: ConvSpec,
+    prepared: &Prepared,
+) -> (Vec<f32>, [usize; 5]) {
     let (x, skip) = (x.to_contiguous(), skip.map(FlexTensor::to_contiguous));
     let [n, z, y, w, _] = dims(&x);
     let size = spec.size_out([z, y, w]);
     let out = [n, size[0], size[1], size[2], spec.c_out];
     let mut output = overwritten_vec(out.iter().product());
-    kernels::conv(&spec.shape(n, [z, y, w]), parts(&x, skip.as_ref()), numbers(weight), Some(numbers(bias)), &mut output);
+    let (shape, input, bias) = (spec.shape(n, [z, y, w]), parts(&x, skip.as_ref()), Some(numbers(bias)));
+    match prepared.of(&shape, numbers(weight)) {
+        Some(kept) => kept.run(&shape, input, bias, &mut output),
+        None => kernels::conv(&shape, input, numbers(weight), bias, &mut output),
+    }
     (output, out)
 }
 

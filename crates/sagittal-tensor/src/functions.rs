@@ -1,7 +1,7 @@
 //! The operations as networks call them: one function each, whatever the device.
 
 use crate::ops::BlockOps;
-use crate::{ConvSpec, LossTarget, NormActivation, Tensor, TransposeSpec};
+use crate::{ConvSpec, LossTarget, NormActivation, Prepared, Tensor, TransposeSpec};
 use burn::backend::Dispatch;
 
 /// Convolution, instance norm and leaky ReLU in one.
@@ -13,8 +13,11 @@ use burn::backend::Dispatch;
 /// - `weight`: `c_out * c_in * KZ * KY * KX` numbers in that order; `bias`, `gamma`, `beta`: `[c_out]`
 /// - result: `[N, Z', Y', X', c_out]`
 ///
+/// `prepared` is used where no gradients are wanted.
+///
 /// # Panics
 /// If a shape does not fit `spec`.
+#[allow(clippy::too_many_arguments, reason = "a block's tensors, then its facts")]
 pub fn conv_norm_act(
     x: Tensor<5>,
     skip: Option<Tensor<5>>,
@@ -23,6 +26,7 @@ pub fn conv_norm_act(
     [gamma, beta]: [Tensor<1>; 2],
     spec: ConvSpec,
     norm: NormActivation,
+    prepared: Prepared,
 ) -> Tensor<5> {
     let c_skip = skip.as_ref().map_or(0, |s| s.dims()[4]);
     assert_eq!(x.dims()[4] + c_skip, spec.c_in, "input channels of a block");
@@ -36,8 +40,10 @@ pub fn conv_norm_act(
     let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
     let (gamma, beta) = (gamma.into_dispatch(), beta.into_dispatch());
     Tensor::from_dispatch(match skip {
-        None => <Dispatch as BlockOps>::conv_norm_act(x, weight, bias, gamma, beta, spec, norm),
-        Some(skip) => <Dispatch as BlockOps>::conv_norm_act_joined(x, skip.into_dispatch(), weight, bias, gamma, beta, spec, norm),
+        None => <Dispatch as BlockOps>::conv_norm_act(x, weight, bias, gamma, beta, spec, norm, prepared),
+        Some(skip) => {
+            <Dispatch as BlockOps>::conv_norm_act_joined(x, skip.into_dispatch(), weight, bias, gamma, beta, spec, norm, prepared)
+        }
     })
 }
 

@@ -14,11 +14,13 @@ mod flex;
 mod functions;
 mod ops;
 mod optim;
+mod prepared;
 mod spec;
 
 pub use burn::tensor::{Gradients, Tensor, TensorData};
 pub use device::{Device, DeviceError};
 pub use functions::{conv, conv_norm_act, conv_transpose, dice_cross_entropy};
 pub use optim::{adamw_step, norm_of_gradients, sgd_step};
+pub use prepared::Prepared;
 pub use sagittal_kernels::{AdamwOptions, KeepingAllocator, SgdOptions, measured_peak_gflops};
 pub use spec::{ConvSpec, LossTarget, NormActivation, TransposeSpec};

@@ -5,7 +5,7 @@
 
 #![allow(clippy::too_many_arguments, reason = "a block's tensors one by one, as the registration wants them")]
 
-use crate::{ConvSpec, LossTarget, NormActivation, TransposeSpec};
+use crate::{ConvSpec, LossTarget, NormActivation, Prepared, TransposeSpec};
 use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 
 /// Whole blocks of a network. Activations are `[N, Z, Y, X, C]`, parameters flat.
@@ -20,6 +20,7 @@ pub(crate) trait BlockOps: Backend {
         beta: FloatTensor<Self>,
         spec: ConvSpec,
         norm: NormActivation,
+        prepared: Prepared,
     ) -> FloatTensor<Self>;
 
     /// The same of `x` and `skip` together, whose channels follow those of `x`.
@@ -32,6 +33,7 @@ pub(crate) trait BlockOps: Backend {
         beta: FloatTensor<Self>,
         spec: ConvSpec,
         norm: NormActivation,
+        prepared: Prepared,
     ) -> FloatTensor<Self>;
 
     /// Convolution with bias.

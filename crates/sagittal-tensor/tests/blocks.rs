@@ -3,7 +3,7 @@
 
 use burn::tensor::{Distribution, module, ops::ConvOptions, ops::ConvTransposeOptions};
 use sagittal_tensor::{
-    ConvSpec, Device, LossTarget, NormActivation, Tensor, TransposeSpec, conv, conv_norm_act, conv_transpose, dice_cross_entropy,
+    ConvSpec, Device, LossTarget, NormActivation, Prepared, Tensor, TransposeSpec, conv, conv_norm_act, conv_transpose, dice_cross_entropy,
 };
 use std::sync::Arc;
 
@@ -79,7 +79,16 @@ fn blocks_equal_their_composition() {
         let weight = random([spec.n_weights()], 0.2);
         let [bias, gamma, beta] = [random([case.c_out], 0.5), random([case.c_out], 1.0), random([case.c_out], 0.5)];
         let norm = NormActivation::default();
-        let ours = conv_norm_act(input.clone(), skip.clone(), weight.clone(), bias.clone(), [gamma.clone(), beta.clone()], spec, norm);
+        let ours = conv_norm_act(
+            input.clone(),
+            skip.clone(),
+            weight.clone(),
+            bias.clone(),
+            [gamma.clone(), beta.clone()],
+            spec,
+            norm,
+            Prepared::nothing(),
+        );
         let parameters = [weight.clone(), bias, gamma.clone(), beta.clone()];
         let theirs = composed_block(input.clone(), skip.clone(), parameters, spec, norm);
         assert_close(ours.clone().inner(), theirs.clone().inner(), &format!("case {i}: output"));
@@ -108,7 +117,7 @@ fn inference_equals_the_forward_pass_of_training() {
     let x = random([2, 5, 6, 7, 4], 1.0);
     let parameters = [random([spec.n_weights()], 0.3), random([8], 1.0), random([8], 1.0), random([8], 1.0)];
     let run = |x: Tensor<5>, [weight, bias, gamma, beta]: [Tensor<1>; 4]| {
-        conv_norm_act(x, None, weight, bias, [gamma, beta], spec, NormActivation::default())
+        conv_norm_act(x, None, weight, bias, [gamma, beta], spec, NormActivation::default(), Prepared::nothing())
     };
     let trained = run(x.clone(), parameters.clone()).inner();
     let plain = run(x.inner(), parameters.map(Tensor::inner));
