@@ -7,10 +7,12 @@ mod decathlon;
 mod description;
 mod drive;
 mod folders;
+mod labels;
 mod listing;
 mod nnunet;
 pub(crate) mod read;
 
+pub use labels::DeclaredLabels;
 pub(crate) use read::GRID_TOLERANCE;
 
 use crate::{DataError, check::Fault};
@@ -29,6 +31,10 @@ pub struct Dataset {
     pub channels: Vec<String>,
     /// Labels, background first, ascending in value.
     pub labels: Vec<Label>,
+    /// What is to be found where structures overlap: unions of labels. Empty where labels exclude each other.
+    pub regions: Vec<Region>,
+    /// Value in label maps of voxels that nobody labelled, where there is one; it is none of the labels.
+    pub ignore_label: Option<u16>,
     /// Mask values that stand for a label, where the files use others than the labels' own (255 for 1); empty where
     /// the files hold the labels' values.
     pub mask_values: Vec<MaskValue>,
@@ -60,6 +66,18 @@ pub struct Label {
     pub value: u16,
     /// Its name.
     pub name: String,
+}
+
+/// Several labels that are found as one, such as a whole tumour with all its parts.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Region {
+    /// Its name.
+    pub name: String,
+    /// The labels that make it up.
+    pub values: Vec<u16>,
+    /// The label that a prediction writes where the region was found; regions later in the list write over earlier ones.
+    pub painted: u16,
 }
 
 /// A value found in mask files and the label it stands for.

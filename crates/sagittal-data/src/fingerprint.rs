@@ -3,7 +3,10 @@
 mod extract;
 mod intensities;
 
-use crate::{DataError, dataset::Label};
+use crate::{
+    DataError,
+    dataset::{Label, Region},
+};
 use sagittal_image::Rank;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -22,9 +25,15 @@ pub struct Fingerprint {
     pub channels: Vec<String>,
     /// Labels, background first.
     pub labels: Vec<Label>,
+    /// Regions, where labels overlap.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<Region>,
+    /// Value of voxels that nobody labelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ignore_label: Option<u16>,
     /// Every case.
     pub cases: Vec<CaseFingerprint>,
-    /// Intensities of labelled voxels, per channel; every case counts the same, however much of it is labelled.
+    /// Intensities of voxels other than background, per channel (those nobody labelled count too, as in nnU-Net); every case counts the same, however much of it is labelled.
     pub intensities: Vec<Intensities>,
     /// Median over cases of the part of the image that is left after cutting off the zero border.
     pub median_relative_size_after_cropping: f64,

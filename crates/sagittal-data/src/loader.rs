@@ -62,6 +62,8 @@ struct BatchMaker {
     n_channels: usize,
     patch: [usize; 3],
     batch_size: usize,
+    /// The class of voxels nobody labelled: the one beyond the last.
+    ignored: i16,
 }
 
 impl Loader {
@@ -78,7 +80,17 @@ impl Loader {
             Purpose::Validation => (PatchSampler::validation(plan), Augmenter::none(plan)),
         };
         let LoaderOptions { seed, first_step, purpose, .. } = options;
-        let maker = BatchMaker { set, sampler, augmenter, seed, purpose, n_channels, patch: plan.patch, batch_size: plan.batch_size };
+        let maker = BatchMaker {
+            set,
+            sampler,
+            augmenter,
+            seed,
+            purpose,
+            n_channels,
+            patch: plan.patch,
+            batch_size: plan.batch_size,
+            ignored: plan.labels.len() as i16,
+        };
         let maker = Arc::new(maker);
         let queue = Arc::new(Queue::new(first_step, options.ahead.max(1)));
         let worker = |_| {
@@ -137,7 +149,7 @@ impl BatchMaker {
                 cure: "leave the cache alone during training; start again with --resume".into(),
             })?;
             self.augmenter.apply(&params, &window, place, image, &mut classes, scratch);
-            labels.extend(classes.iter().map(|&class| class as u8));
+            labels.extend(classes.iter().map(|&class| if class == self.ignored { Batch::IGNORE } else { class as u8 }));
         }
         let [z, y, x] = self.patch;
         Ok(Batch { step, images, labels, shape: [self.batch_size, self.n_channels, z, y, x] })

@@ -4,7 +4,10 @@
 //! first and a voxel drawn second, so that small structures are seen as often as large ones. Patches may hang over the
 //! border of an image: otherwise voxels near it would hardly ever be in the middle.
 
-use crate::{plan::Plan, training_set::TrainingSet};
+use crate::{
+    plan::Plan,
+    training_set::{StoredCase, TrainingSet},
+};
 use rand::{Rng, RngExt};
 
 /// Draws places of patches.
@@ -16,6 +19,8 @@ pub struct PatchSampler {
     pub(crate) patch: [usize; 3],
     batch_size: usize,
     foreground_fraction: f64,
+    /// Whether there are voxels that nobody labelled: then every patch is centred on one that somebody did.
+    has_ignore: bool,
 }
 
 /// Where a patch is taken.
@@ -35,7 +40,13 @@ impl PatchSampler {
 
     /// For validation: the patch itself.
     pub fn validation(plan: &Plan) -> Self {
-        Self { size: plan.patch, patch: plan.patch, batch_size: plan.batch_size, foreground_fraction: plan.training.foreground_fraction }
+        Self {
+            size: plan.patch,
+            patch: plan.patch,
+            batch_size: plan.batch_size,
+            foreground_fraction: plan.training.foreground_fraction,
+            has_ignore: plan.ignore_label.is_some(),
+        }
     }
 
     /// Draws the place of sample `index` of a batch.
@@ -48,14 +59,10 @@ impl PatchSampler {
         let [_, z, y, x] = stored.shape();
         let shape = [z, y, x];
         let lowest: [i64; 3] = std::array::from_fn(|axis| -(self.overhang(shape, axis) + 1) / 2);
-        if self.is_foreground(index, rng) {
-            let present: Vec<&Vec<[u32; 3]>> = stored.class_locations.iter().filter(|voxels| !voxels.is_empty()).collect();
-            if !present.is_empty() {
-                let voxels = present[rng.random_range(0..present.len())];
-                let voxel = voxels[rng.random_range(0..voxels.len())];
-                let lower = std::array::from_fn(|axis| lowest[axis].max(i64::from(voxel[axis]) - (self.size[axis] / 2) as i64));
-                return Place { case, lower };
-            }
+        if let Some(voxels) = self.candidates(stored, index, rng) {
+            let voxel = voxels[rng.random_range(0..voxels.len())];
+            let lower = std::array::from_fn(|axis| lowest[axis].max(i64::from(voxel[axis]) - (self.size[axis] / 2) as i64));
+            return Place { case, lower };
         }
         let lower = std::array::from_fn(|axis| {
             let overhang = self.overhang(shape, axis);
@@ -63,6 +70,16 @@ impl PatchSampler {
             rng.random_range(lowest[axis]..=highest.max(lowest[axis]))
         });
         Place { case, lower }
+    }
+
+    /// The voxels one of which is to be the centre; none where any place will do.
+    fn candidates<'a>(&self, stored: &'a StoredCase, index: usize, rng: &mut impl Rng) -> Option<&'a Vec<[u32; 3]>> {
+        let labelled = Some(&stored.labelled_locations).filter(|voxels| self.has_ignore && !voxels.is_empty());
+        if !self.is_foreground(index, rng) {
+            return labelled;
+        }
+        let present: Vec<&Vec<[u32; 3]>> = stored.class_locations.iter().filter(|voxels| !voxels.is_empty()).collect();
+        if present.is_empty() { labelled } else { Some(present[rng.random_range(0..present.len())]) }
     }
 
     /// By how much boxes may hang over along an axis, both sides together.

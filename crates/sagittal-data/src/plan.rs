@@ -9,12 +9,13 @@ mod network;
 mod training;
 mod validate;
 
+pub use crate::dataset::Region;
 pub use network::{NetworkKind, NetworkPlan};
 pub use training::{
-    AugmentationPlan, BlurPlan, ChanceRange, ContrastPlan, LowResolutionPlan, NoisePlan, OptimizerKind, RotationPlan, TrainingPlan,
+    AugmentationPlan, BlurPlan, ChanceRange, ContrastPlan, Length, LowResolutionPlan, NoisePlan, OptimizerKind, RotationPlan, TrainingPlan,
 };
 
-use crate::{DataError, dataset::Label};
+use crate::{DataError, dataset::Label, planner::cost};
 use sagittal_image::Rank;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -36,8 +37,19 @@ pub struct Plan {
     pub axis_order: [usize; 3],
     /// Channels in order, with their normalisation.
     pub channels: Vec<Channel>,
-    /// Labels, background first. A label's position is the network's class.
+    /// Labels, background first. A label's position is the network's class, unless there are regions.
     pub labels: Vec<Label>,
+    /// What the network tells of every voxel instead of one label: whether it belongs to each of these regions, which
+    /// may overlap. Empty where labels exclude each other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<Region>,
+    /// Value in label maps of voxels that nobody labelled: neither trained on nor scored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ignore_label: Option<u16>,
+    /// In a cascade the name of the configuration whose result the network sees as well: after the image's channels one
+    /// per foreground label, 1 where that label was found and 0 elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_stage: Option<String>,
     /// Spacing on which the network works, `[Z, Y, X]`; `None` for images without physical size. A 2-D network on 3-D
     /// images keeps every image's own spacing between slices: the first entry then only describes the data.
     pub spacing_mm: Option<[f64; 3]>,
@@ -51,6 +63,9 @@ pub struct Plan {
     pub network: NetworkPlan,
     /// How it is trained.
     pub training: TrainingPlan,
+    /// What is done to predicted label maps, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub postprocessing: Vec<KeepLargest>,
     /// What that is expected to cost.
     pub estimate: Estimate,
 }
@@ -63,6 +78,15 @@ pub enum OrientationRule {
     Canonical,
     /// The file's own axes, as nnU-Net does.
     File,
+}
+
+/// Keeps the largest connected component, over corners too, of the voxels that have one of these labels; others of them
+/// become background. Components tied in size all stay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeepLargest {
+    /// The labels.
+    pub values: Vec<u16>,
 }
 
 /// A channel and its normalisation.
@@ -115,6 +139,17 @@ pub struct Estimate {
     pub multiply_adds_per_patch: u64,
 }
 
+impl Estimate {
+    /// What training a network on such batches is expected to cost.
+    pub fn of(network: &NetworkPlan, patch: [usize; 3], batch_size: usize) -> Self {
+        Self {
+            memory_bytes: cost::training_memory(network, patch, batch_size),
+            parameters: cost::parameters(network),
+            multiply_adds_per_patch: cost::multiply_adds(network, patch),
+        }
+    }
+}
+
 impl Plan {
     /// The version this program writes.
     pub const FORMAT_VERSION: u32 = 1;
@@ -148,19 +183,54 @@ impl Plan {
         if self.patch[0] == 1 { Rank::Two } else { Rank::Three }
     }
 
+    /// The estimate of the plan as it is: whoever edits a plan does not work out what it costs.
+    pub fn estimated(&self) -> Estimate {
+        Estimate::of(&self.network, self.patch, self.batch_size)
+    }
+
+    /// For the class of every label, in the order of [`Plan::labels`], the regions it belongs to, as positions in
+    /// [`Plan::regions`]: what the targets of a network with regions are made from. Empty lists without regions.
+    pub fn regions_of_classes(&self) -> Vec<Vec<usize>> {
+        let regions_of = |label: &Label| {
+            let holds = |(_, region): &(usize, &Region)| region.values.contains(&label.value);
+            self.regions.iter().enumerate().filter(holds).map(|(index, _)| index).collect()
+        };
+        self.labels.iter().map(regions_of).collect()
+    }
+
+    /// Channels of the network's output: one per region where there are regions, else one per label.
+    pub fn n_outputs(&self) -> usize {
+        if self.regions.is_empty() { self.labels.len() } else { self.regions.len() }
+    }
+
+    /// Channels of the network's input: the image's, and in a cascade one per foreground label.
+    pub fn n_inputs(&self) -> usize {
+        self.channels.len() + if self.previous_stage.is_some() { self.labels.len() - 1 } else { 0 }
+    }
+
+    /// The name of a label's value, as messages show it.
+    pub(crate) fn label_name(&self, value: u16) -> String {
+        self.labels.iter().find(|label| label.value == value).map_or_else(|| format!("value {value}"), |label| label.name.clone())
+    }
+
     /// The part of the plan that decides what a preprocessed case looks like, as canonical text: equal texts, equal
     /// preprocessing. The cache is keyed by it.
     pub fn preprocessing_key(&self) -> String {
         let slices = matches!(self.network_rank(), Rank::Two);
         let channels: Vec<_> = self.channels.iter().map(|channel| channel.normalization).collect();
         let values: Vec<_> = self.labels.iter().map(|label| label.value).collect();
+        let regions: Vec<_> = self.regions.iter().map(|region| &region.values).collect();
         serde_json::json!({
+            "version": PREPROCESSING_VERSION, "regions": regions, "ignore_label": self.ignore_label,
             "orientation": self.orientation, "axis_order": self.axis_order, "spacing_mm": self.spacing_mm,
             "slices": slices, "channels": channels, "labels": values,
         })
         .to_string()
     }
 }
+
+/// Goes up with every change of preprocessing that makes other arrays of the same files.
+const PREPROCESSING_VERSION: u32 = 2;
 
 /// The one field that plans of all versions share.
 #[derive(Deserialize)]

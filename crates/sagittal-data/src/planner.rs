@@ -8,7 +8,9 @@
 //! is nnU-Net's.
 
 pub mod cost;
+pub use nnunet::{Configuration, NnunetOptions, Preset};
 pub(crate) use spacing::resampled_shape;
+mod nnunet;
 mod normalization;
 mod spacing;
 mod topology;
@@ -97,15 +99,14 @@ impl Plan {
             axis_order: grid.axis_order,
             channels: normalization::channels(fingerprint),
             labels: fingerprint.labels.clone(),
+            regions: fingerprint.regions.clone(),
+            ignore_label: fingerprint.ignore_label,
+            previous_stage: None,
             spacing_mm: grid.spacing_mm,
-            median_shape: grid.median_shape.map(|size| (size.round_ties_even() as usize).max(1)),
+            median_shape: spacing::whole_shape(grid.median_shape),
             patch,
             batch_size,
-            estimate: Estimate {
-                memory_bytes: cost::training_memory(&network, patch, batch_size),
-                parameters: cost::parameters(&network),
-                multiply_adds_per_patch: per_patch,
-            },
+            estimate: Estimate::of(&network, patch, batch_size),
             network,
             training: TrainingPlan {
                 optimizer: OptimizerKind::Adamw,
@@ -116,10 +117,13 @@ impl Plan {
                 iterations_per_epoch: 50,
                 validation_iterations: 10,
                 epochs: options.epochs,
+                time_s: None,
                 foreground_fraction: 0.33,
                 mirror_axes: if slices { vec![1, 2] } else { vec![0, 1, 2] },
+                batch_dice: None,
                 augmentation: AugmentationPlan::nnunet(patch),
             },
+            postprocessing: Vec::new(),
         };
         plan.validate()?;
         Ok(plan)
@@ -147,7 +151,7 @@ impl Limits {
             base_features,
             most_features: nnunet_most.min(base_features * 16).max(base_features),
             input_channels: fingerprint.channels.len(),
-            classes: fingerprint.labels.len(),
+            classes: if fingerprint.regions.is_empty() { fingerprint.labels.len() } else { fingerprint.regions.len() },
         }
     }
 
@@ -163,6 +167,9 @@ impl Limits {
             encoder_convs: vec![2; stages],
             decoder_convs: vec![2; stages - 1],
             deep_supervision: true,
+            conv_bias: true,
+            norm_epsilon: NetworkPlan::NORM_EPSILON,
+            leaky_slope: NetworkPlan::LEAKY_SLOPE,
         }
     }
 
@@ -203,8 +210,8 @@ fn fit_patch(grid: &spacing::WorkingGrid, rank: Rank, limits: &Limits) -> Result
         // How much is taken depends on the network of the smaller patch, which may be less deep.
         let mut smaller = patch;
         smaller[axis] -= topology.divisor[axis];
-        patch[axis] -= Topology::of(spacing, smaller, rank).divisor[axis];
-        topology = Topology::of(spacing, patch, rank);
+        patch[axis] -= Topology::of(spacing, smaller.map(|size| size as f64), rank).divisor[axis];
+        topology = Topology::of(spacing, patch.map(|size| size as f64), rank);
     }
     Ok((topology.patch, topology))
 }

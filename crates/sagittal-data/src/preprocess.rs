@@ -12,7 +12,7 @@ pub use restore::Restore;
 
 use crate::{
     DataError,
-    plan::{Normalization, OrientationRule, Plan},
+    plan::{Normalization, OrientationRule, Plan, Region},
     planner::resampled_shape,
 };
 use axes::permute;
@@ -36,12 +36,16 @@ pub struct TrainingCase {
     pub id: String,
     /// Normalised intensities on the plan's grid, `[C, Z, Y, X]`.
     pub data: Vec<f32>,
-    /// Class indices, `[Z, Y, X]`; [`OUTSIDE`] in the background outside the image's nonzero part.
+    /// Class indices, `[Z, Y, X]`; [`OUTSIDE`] in the background outside the image's nonzero part, the number of classes
+    /// where nobody labelled.
     pub labels: Vec<i16>,
     /// `[C, Z, Y, X]`.
     pub shape: [usize; 4],
-    /// For every class voxels where it occurs, `[z, y, x]`, capped in number; none are kept for the background.
+    /// For every class, or every region where the plan has regions, voxels where it occurs, `[z, y, x]`, capped in
+    /// number; none are kept for the background.
     pub class_locations: Vec<Vec<[u32; 3]>>,
+    /// Where the plan has an ignore label, voxels that somebody labelled, background among them; else none.
+    pub labelled_locations: Vec<[u32; 3]>,
 }
 
 /// The label of background outside the image's nonzero part.
@@ -59,6 +63,9 @@ pub struct Preprocessor {
     image_rank: Rank,
     normalizations: Vec<Normalization>,
     label_values: Vec<u16>,
+    /// The classes of every target that patches are centred on: the classes themselves, or the regions.
+    targets: Vec<Vec<usize>>,
+    ignore_label: Option<u16>,
     spacing_mm: Option<[f64; 3]>,
     /// A network of slices keeps every image's own spacing between slices.
     keep_slices: bool,
@@ -80,6 +87,8 @@ impl Preprocessor {
             image_rank: plan.image_rank,
             normalizations: plan.channels.iter().map(|channel| channel.normalization).collect(),
             label_values: plan.labels.iter().map(|label| label.value).collect(),
+            targets: targets(plan),
+            ignore_label: plan.ignore_label,
             spacing_mm: plan.spacing_mm,
             keep_slices: plan.network_rank() == Rank::Two,
         }
@@ -127,10 +136,15 @@ impl Preprocessor {
             (Some(from), Some(to)) => resample_labels(&classes, from, to, shape),
             _ => classes,
         };
-        let class_locations = class_locations::sample(&classes, self.label_values.len());
+        let n_classes = self.label_values.len();
+        let class_locations = class_locations::sample(&classes, n_classes, &self.targets);
+        let labelled_locations = match self.ignore_label {
+            Some(_) => class_locations::sample_labelled(&classes, n_classes),
+            None => Vec::new(),
+        };
         let [z, y, x] = shape;
         let shape = [self.normalizations.len(), z, y, x];
-        Ok(TrainingCase { id: case.into(), data, labels: classes.into_voxels(), shape, class_locations })
+        Ok(TrainingCase { id: case.into(), data, labels: classes.into_voxels(), shape, class_locations, labelled_locations })
     }
 
     /// Orients and crops.
@@ -231,10 +245,13 @@ impl Preprocessor {
 
     /// Label values => positions in the plan's list.
     fn classes(&self, case: &str, labels: &Volume<u16>) -> Result<Volume<i16>, DataError> {
-        let highest = self.label_values.last().copied().unwrap_or_default();
+        let highest = self.ignore_label.or(self.label_values.last().copied()).unwrap_or_default();
         let mut class_of = vec![OUTSIDE; usize::from(highest) + 1];
         for (class, &value) in (0i16..).zip(&self.label_values) {
             class_of[usize::from(value)] = class;
+        }
+        if let Some(ignored) = self.ignore_label {
+            class_of[usize::from(ignored)] = self.label_values.len() as i16;
         }
         let unknown = labels.voxels().iter().find(|&&value| class_of.get(usize::from(value)).is_none_or(|&class| class == OUTSIDE));
         if let Some(value) = unknown {
@@ -245,6 +262,15 @@ impl Preprocessor {
             });
         }
         Ok(labels.map(|&value| class_of[usize::from(value)]))
+    }
+}
+
+/// What patches are centred on: every class but the background by itself, or the classes of every region.
+fn targets(plan: &Plan) -> Vec<Vec<usize>> {
+    let classes_of = |region: &Region| (0..plan.labels.len()).filter(|&class| region.values.contains(&plan.labels[class].value)).collect();
+    match plan.regions[..] {
+        [] => (0..plan.labels.len()).map(|class| if class == 0 { Vec::new() } else { vec![class] }).collect(),
+        _ => plan.regions.iter().map(classes_of).collect(),
     }
 }
 

@@ -9,7 +9,7 @@ fn case(shape: [usize; 4]) -> StoredCase {
     let [_, z, y, x] = shape;
     let data = (0..shape.iter().product()).map(|_| rng.random_range(-2.0..2.0)).collect();
     let labels = (0..z * y * x).map(|index| [OUTSIDE, 0, 1, 2][index / 7 % 4]).collect();
-    StoredCase::in_memory(TrainingCase { id: "x".into(), data, labels, shape, class_locations: vec![] })
+    StoredCase::in_memory(TrainingCase { id: "x".into(), data, labels, shape, class_locations: vec![], labelled_locations: vec![] })
 }
 
 fn make(augmenter: &Augmenter, params: &Params, case: &StoredCase, lower: [i64; 3]) -> (Vec<f32>, Vec<i16>) {

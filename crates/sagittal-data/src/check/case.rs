@@ -18,8 +18,8 @@ pub(super) struct Report {
     /// `None` where no channel could be read.
     pub(super) rank: Option<Rank>,
     pub(super) n_channels: usize,
-    /// Whether the image has a physical size.
-    pub(super) spaced: bool,
+    /// Spacing `[Z, Y, X]`, where the image has a physical size; in 2-D the first is 1.
+    pub(super) spacing_mm: Option<[f64; 3]>,
     /// Label values that occur.
     pub(super) labels: Vec<u16>,
     /// SHA-256 of the voxels.
@@ -38,7 +38,7 @@ pub(super) fn check(dataset: &Dataset, case: &Case, training: bool, label_of: &[
         file,
         rank: None,
         n_channels: 0,
-        spaced: false,
+        spacing_mm: None,
         labels: Vec::new(),
         content: None,
         faults: Vec::new(),
@@ -48,6 +48,9 @@ pub(super) fn check(dataset: &Dataset, case: &Case, training: bool, label_of: &[
         Some(path) => {
             if let Some(map) = read_labels(case, path, "labels", geometry.as_ref(), &mut report) {
                 check_values(dataset, case, path, &map.labels, label_of, &mut report);
+                if training {
+                    check_ignored(dataset, case, path, &map.labels, &mut report);
+                }
             }
         }
         None if training => {
@@ -105,7 +108,7 @@ fn check_images(dataset: &Dataset, case: &Case, report: &mut Report) -> Option<G
     }
     if let Some(geometry) = &first {
         report.rank = Some(geometry.rank);
-        report.spaced = geometry.spacing_mm.is_some();
+        report.spacing_mm = geometry.spacing_mm.map(|[z, y, x]| if geometry.rank == Rank::Two { [1.0, y, x] } else { [z, y, x] });
     }
     if complete && first.is_some() {
         report.content = Some(content.finalize().into());
@@ -192,12 +195,22 @@ fn check_values(dataset: &Dataset, case: &Case, path: &Path, labels: &Volume<u16
     }
 }
 
+/// Something must be labelled.
+fn check_ignored(dataset: &Dataset, case: &Case, path: &Path, labels: &Volume<u16>, report: &mut Report) {
+    let Some(ignored) = dataset.ignore_label else { return };
+    if labels.voxels().iter().all(|value| *value == ignored) {
+        let finding = format!("every voxel has value {ignored}, which says that nobody labelled it");
+        report.faults.push(Fault::error(&case.id, path, &finding, "label a part of the image, or remove the case"));
+    }
+}
+
 fn declared(dataset: &Dataset) -> String {
-    let values: Vec<String> = if dataset.mask_values.is_empty() {
+    let mut values: Vec<String> = if dataset.mask_values.is_empty() {
         dataset.labels.iter().map(|label| label.value.to_string()).collect()
     } else {
         std::iter::once(0).chain(dataset.mask_values.iter().map(|&MaskValue { mask, .. }| mask)).map(|mask| mask.to_string()).collect()
     };
+    values.extend(dataset.ignore_label.map(|value| format!("{value} = ignore")));
     values.join(", ")
 }
 

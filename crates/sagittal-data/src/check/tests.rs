@@ -207,3 +207,45 @@ fn pictures_among_volumes_are_named() {
     assert!(found.iter().any(|fault| fault.case == "p" && fault.finding.contains("2-D, most of the data set is 3-D")), "{found:#?}");
     assert!(found.iter().any(|fault| fault.case == "p" && fault.finding.contains("no spacing")), "{found:#?}");
 }
+
+#[test]
+fn spacings_that_cannot_be_true_are_found() {
+    let root = tempfile::tempdir().unwrap();
+    sound(root.path());
+    let rewrite = |id: &str, spacing: [f64; 3], value: f32| {
+        for file in [format!("imagesTr/{id}_0000.nii"), format!("labelsTr/{id}.nii")] {
+            let geometry = Geometry::volume(SHAPE, spacing);
+            write_image(&root.path().join(file), (0..120).map(|index| (index % 2) as f32 * value).collect(), &geometry);
+        }
+    };
+    // A factor of 20 does occur; 100 is a mistake; 1e9 mm is one whatever the others have.
+    for (index, (id, z_mm)) in [("a", 2.0), ("b", 40.0), ("c", 2.0), ("metres", 0.02), ("far", 1e9)].into_iter().enumerate() {
+        rewrite(id, [z_mm, 1.0 + index as f64 * 0.01, 1.0], 1.0);
+    }
+    let found: Vec<(String, String)> = faults(root.path())
+        .into_iter()
+        .filter(|fault| fault.finding.contains("spacing"))
+        .map(|fault| (fault.case, fault.finding))
+        .collect();
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found[0].0 == "far" && found[0].1.contains("1000000000 mm, which no scanner has"), "{found:#?}");
+    assert!(found[1].0 == "metres" && found[1].1.contains("100 times less than the data set's median of 2 mm"), "{found:#?}");
+}
+
+#[test]
+fn faults_of_regions_and_of_unlabelled_voxels_are_found() {
+    let root = tempfile::tempdir().unwrap();
+    sound(root.path());
+    let description = r#"{"channel_names": {"0": "MRI"}, "file_ending": ".nii", "regions_class_order": [1, 2],
+        "labels": {"background": 0, "core": 1, "whole": [1, 2], "ignore": 3}}"#;
+    fs::write(root.path().join("dataset.json"), description).unwrap();
+    write_labels(&root.path().join("labelsTr/good_2.nii"), &[3]);
+    let found = faults(root.path());
+    let of = |case: &str| found.iter().filter(|fault| fault.case == case).map(|fault| fault.finding.clone()).collect::<String>();
+    assert!(of("good_2").contains("every voxel has value 3"), "{found:#?}");
+    assert!(of("").contains("region core lies within whole") && of("").contains("label 2 (label 2) occurs in no"), "{found:#?}");
+    write_labels(&root.path().join("labelsTr/good_2.nii"), &[0, 4]);
+    let found = faults(root.path());
+    assert!(found.iter().any(|fault| fault.finding.contains("value 4 is no declared label (0, 1, 2, 3 = ignore)")), "{found:#?}");
+    assert!(found.iter().any(|fault| fault.finding.contains("value 3 (ignore) occurs in no training case")), "{found:#?}");
+}

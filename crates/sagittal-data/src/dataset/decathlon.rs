@@ -25,12 +25,15 @@ pub(super) fn open(root: &Path, description: Description) -> Result<Dataset, Dat
     if let Some(twice) = training.iter().find(|case| !seen.insert(&case.id)) {
         return Err(description.error(format!("training lists {} twice", twice.id), "remove one of the entries"));
     }
+    let declared = description.labels()?;
     Ok(Dataset {
         root: root.into(),
         name: description.name.clone().filter(|name| !name.trim().is_empty()).unwrap_or_else(|| listing::folder_name(root)),
         layout: Layout::Decathlon,
         channels: description.channels()?,
-        labels: description.labels()?,
+        labels: declared.labels,
+        regions: declared.regions,
+        ignore_label: declared.ignore,
         mask_values: Vec::new(),
         test: sorted(description.decathlon_test()),
         training,

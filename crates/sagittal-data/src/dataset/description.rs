@@ -1,6 +1,7 @@
 //! `dataset.json` of nnU-Net (version 2 and the older one) and of the Medical Segmentation Decathlon.
 
-use crate::{DataError, dataset::Label};
+use super::DeclaredLabels;
+use crate::DataError;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,8 @@ pub(super) struct Description {
     modality: Option<Map<String, Value>>,
     /// `{"background": 0}`, or in the older form `{"0": "background"}`.
     labels: Map<String, Value>,
+    /// nnU-Net v2: what is painted for every region.
+    regions_class_order: Option<Value>,
     pub(super) file_ending: Option<String>,
     /// Decathlon's list of pairs.
     #[serde(default)]
@@ -82,44 +85,15 @@ impl Description {
         Ok(channels)
     }
 
-    /// Labels, ascending in value, background first.
-    pub(super) fn labels(&self) -> Result<Vec<Label>, DataError> {
-        let mut labels = self.labels.iter().map(|(key, value)| self.label(key, value)).collect::<Result<Vec<Label>, _>>()?;
-        labels.sort_by_key(|label| label.value);
-        if let Some(pair) = labels.windows(2).find(|pair| pair[0].value == pair[1].value) {
-            return Err(self.error(
-                format!("labels {:?} and {:?} have the same value {}", pair[0].name, pair[1].name, pair[0].value),
-                "give each its own",
-            ));
-        }
-        match labels.first() {
-            Some(background) if background.value == 0 && labels.len() > 1 => Ok(labels),
+    /// Labels, ascending in value, background first; with regions and the ignore label.
+    pub(super) fn labels(&self) -> Result<DeclaredLabels, DataError> {
+        let declared = DeclaredLabels::of(&self.labels, self.regions_class_order.as_ref(), &self.path)?;
+        match declared.labels.first() {
+            Some(background) if background.value == 0 && declared.labels.len() > 1 => Ok(declared),
             Some(background) if background.value == 0 => {
                 Err(self.error("labels has only the background".into(), "add the structures to segment"))
             }
             _ => Err(self.error("labels has no background of value 0".into(), "add \"background\": 0")),
-        }
-    }
-
-    fn label(&self, key: &str, value: &Value) -> Result<Label, DataError> {
-        // The older form is {"1": "liver"}.
-        let (name, value) = match value {
-            Value::String(name) if key.parse::<u16>().is_ok() => (name.as_str(), Value::from(key.parse::<u16>().unwrap_or_default())),
-            other => (key, other.clone()),
-        };
-        if value.is_array() {
-            let finding = format!("label {name:?} is a region (values {value}), and overlapping regions are not supported yet");
-            return Err(self.error(finding, "give every structure one value of its own"));
-        }
-        if name == "ignore" {
-            return Err(
-                self.error("label \"ignore\" marks voxels without truth, which is not supported yet".into(), "remove it and its voxels")
-            );
-        }
-        let number = value.as_u64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
-        match number.and_then(|number| u16::try_from(number).ok()) {
-            Some(value) => Ok(Label { value, name: name.into() }),
-            None => Err(self.error(format!("label {name:?} has value {value}"), "use an integer from 0 to 65535")),
         }
     }
 

@@ -25,6 +25,8 @@ pub(super) fn open(root: &Path) -> Result<Dataset, DataError> {
         layout: Layout::Drive,
         channels: ["R", "G", "B"].map(String::from).into(),
         labels: vec![Label { value: 0, name: "background".into() }, Label { value: 1, name: "vessel".into() }],
+        regions: Vec::new(),
+        ignore_label: None,
         mask_values: vec![MaskValue { mask: 255, label: 1 }],
         training,
         test,

@@ -66,6 +66,8 @@ pub(super) fn open(root: &Path, masks: &str) -> Result<Dataset, DataError> {
         layout: Layout::Folders,
         channels,
         labels,
+        regions: Vec::new(),
+        ignore_label: None,
         mask_values,
         faults: faults.collect(),
         training,

@@ -15,7 +15,7 @@ use std::{
 /// Opens a folder that has an nnU-Net `dataset.json`.
 pub(super) fn open(root: &Path, description: Description) -> Result<Dataset, DataError> {
     let channels = description.channels()?;
-    let labels = description.labels()?;
+    let declared = description.labels()?;
     let mut faults = Vec::new();
     let ending = description.file_ending.clone().unwrap_or_else(|| ".nii.gz".into());
     let mut training: Vec<Case> = match description.explicit_cases()? {
@@ -33,7 +33,9 @@ pub(super) fn open(root: &Path, description: Description) -> Result<Dataset, Dat
         name: description.name.clone().filter(|name| !name.trim().is_empty()).unwrap_or_else(|| listing::folder_name(root)),
         layout: Layout::NnUnet,
         channels,
-        labels,
+        labels: declared.labels,
+        regions: declared.regions,
+        ignore_label: declared.ignore,
         mask_values: Vec::new(),
         training,
         test,

@@ -36,7 +36,7 @@ impl Dataset {
         Ok(image)
     }
 
-    /// Reads the labels of a case, as the data set's label values.
+    /// Reads the labels of a case, as the data set's label values; voxels nobody labelled have [`Dataset::ignore_label`].
     ///
     /// # Errors
     /// If the case has no labels, the file cannot be read, or it holds a value that stands for no label.
@@ -98,6 +98,9 @@ impl Dataset {
         if self.mask_values.is_empty() {
             self.labels.iter().for_each(|label| label_of[usize::from(label.value)] = Some(label.value));
         }
+        if let Some(ignored) = self.ignore_label {
+            label_of[usize::from(ignored)] = Some(ignored);
+        }
         self.mask_values.iter().for_each(|value| label_of[usize::from(value.mask)] = Some(value.label));
         label_of
     }
@@ -119,6 +122,10 @@ impl Dataset {
         let parts: Vec<Vec<u8>> = cases.par_iter().map(|case| digest_case(case)).collect();
         let mut digest = Sha256::new();
         digest.update(format!("{:?}", (&self.channels, &self.labels, &self.mask_values, self.training.len())));
+        // Said only where there is something to say, so that the digests of all other data sets stay what they were.
+        if !self.regions.is_empty() || self.ignore_label.is_some() {
+            digest.update(format!("{:?}", (&self.regions, self.ignore_label)));
+        }
         parts.iter().for_each(|part| digest.update(part));
         hex(&digest.finalize())
     }

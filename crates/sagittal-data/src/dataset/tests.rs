@@ -98,9 +98,9 @@ fn descriptions_that_cannot_be_used_name_what_is_wrong() {
     let cases = [
         Wrong {
             json: r#"{"channel_names": {"0": "CT"}, "labels": {"background": 0, "whole tumour": [1, 2]}}"#,
-            message: "label \"whole tumour\" is a region",
+            message: "regions, but there is no regions_class_order",
         },
-        Wrong { json: r#"{"channel_names": {"0": "CT"}, "labels": {"background": 0, "a": 1, "ignore": 2}}"#, message: "label \"ignore\"" },
+        Wrong { json: r#"{"channel_names": {"0": "CT"}, "labels": {"background": 0, "a": 1, "ignore": 3}}"#, message: "label \"ignore\"" },
         Wrong { json: r#"{"channel_names": {"0": "CT"}, "labels": {"background": 0}}"#, message: "only the background" },
         Wrong { json: r#"{"channel_names": {"0": "CT"}, "labels": {"a": 1}}"#, message: "no background" },
         Wrong { json: r#"{"channel_names": {"0": "CT"}, "labels": {"background": 0, "a": 1, "b": 1}}"#, message: "same value 1" },
@@ -255,4 +255,22 @@ fn the_digest_depends_on_content_and_not_on_the_place() {
     };
     assert_eq!(make(1.0), make(1.0));
     assert_ne!(make(1.0), make(2.0));
+}
+
+#[test]
+fn regions_and_unlabelled_voxels_are_read_as_they_are() {
+    let root = folder();
+    let description = r#"{"channel_names": {"0": "MRI"}, "file_ending": ".nii", "regions_class_order": [1, 2],
+        "labels": {"background": 0, "whole": [1, 2], "core": 2, "ignore": 3}}"#;
+    fs::write(root.path().join("dataset.json"), description).unwrap();
+    volume(&root.path().join("imagesTr/a_0000.nii"), 1.0);
+    write_labels(&root.path().join("labelsTr/a.nii"), &[0, 1, 2, 3]);
+    let dataset = Dataset::open(root.path()).unwrap();
+    assert_eq!(values(&dataset.labels), [(0, "background"), (1, "label 1"), (2, "core")]);
+    assert_eq!(dataset.regions.iter().map(|region| (&*region.name, region.painted)).collect::<Vec<_>>(), [("whole", 1), ("core", 2)]);
+    assert_eq!(dataset.ignore_label, Some(3));
+    assert_eq!(dataset.read_labels(&dataset.training[0]).unwrap().labels.voxels()[..4], [0, 1, 2, 3]);
+    let digest = dataset.digest();
+    fs::write(root.path().join("dataset.json"), description.replace("[1, 2],", "[2, 1],")).unwrap();
+    assert_ne!(Dataset::open(root.path()).unwrap().digest(), digest);
 }

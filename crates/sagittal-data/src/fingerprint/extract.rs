@@ -62,6 +62,8 @@ impl Fingerprint {
             image_rank,
             channels: dataset.channels.clone(),
             labels: dataset.labels.clone(),
+            regions: dataset.regions.clone(),
+            ignore_label: dataset.ignore_label,
             median_relative_size_after_cropping: crate::statistics::median(&mut relative),
             intensities,
             cases: read.into_iter().map(|read| read.case).collect(),

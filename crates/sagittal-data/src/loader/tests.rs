@@ -16,6 +16,7 @@ fn set() -> Arc<TrainingSet> {
         labels: (0..20 * 21 * 22).map(|index| (index / 50 % 3) as i16).collect(),
         shape: [1, 20, 21, 22],
         class_locations: vec![vec![], vec![[3, 4, 5]], vec![[10, 11, 12]]],
+        labelled_locations: vec![],
     };
     Arc::new(TrainingSet::in_memory((0..3).map(case).collect()))
 }
@@ -85,4 +86,25 @@ fn an_unreadable_case_is_an_error_that_names_it_and_the_next_batch_still_comes()
         let message = loader.next_batch().unwrap_err().to_string();
         assert!(message.contains("case lost") && message.contains("--resume"), "{message}");
     }
+}
+
+#[test]
+fn voxels_that_nobody_labelled_are_not_scored() {
+    let mut plan = plan();
+    plan.ignore_label = Some(3);
+    let case = TrainingCase {
+        id: "a".into(),
+        data: vec![1.0; 20 * 21 * 22],
+        labels: (0..20 * 21 * 22).map(|index| [-1, 0, 1, 2, 3, 3, 3, 3][index / 800 % 8]).collect(),
+        shape: [1, 20, 21, 22],
+        class_locations: vec![vec![], vec![[3, 4, 5]], vec![[10, 11, 12]]],
+        labelled_locations: vec![[1, 2, 3]],
+    };
+    let mut loader = Loader::start(Arc::new(TrainingSet::in_memory(vec![case])), &plan, options(0, 0));
+    let mut seen = [0usize; 256];
+    for _ in 0..20 {
+        loader.next_batch().unwrap().labels.iter().for_each(|&label| seen[usize::from(label)] += 1);
+    }
+    let values: Vec<usize> = (0..256).filter(|&value| seen[value] > 0).collect();
+    assert_eq!(values, [0, 1, 2, usize::from(Batch::IGNORE)]);
 }

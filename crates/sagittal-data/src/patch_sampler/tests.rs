@@ -14,6 +14,7 @@ fn set(shape: [usize; 3]) -> TrainingSet {
         labels: vec![0; n],
         shape: [1, z, y, x],
         class_locations,
+        labelled_locations: vec![],
     }])
 }
 
@@ -78,9 +79,41 @@ fn boxes_reach_over_every_border_but_never_leave_the_case() {
 #[test]
 fn a_case_without_foreground_gives_any_patch() {
     let plan = example_plan();
-    let case =
-        TrainingCase { id: "a".into(), data: vec![0.0; 8], labels: vec![0; 8], shape: [1, 2, 2, 2], class_locations: vec![vec![]; 3] };
+    let case = TrainingCase {
+        id: "a".into(),
+        data: vec![0.0; 8],
+        labels: vec![0; 8],
+        shape: [1, 2, 2, 2],
+        class_locations: vec![vec![]; 3],
+        labelled_locations: vec![],
+    };
     let set = TrainingSet::in_memory(vec![case]);
     let place = PatchSampler::training(&plan).sample(&set, 1, &mut Seed(1).stream(&[]));
     assert_eq!(place.case, 0);
+}
+
+#[test]
+fn where_not_all_is_labelled_every_patch_is_centred_on_a_labelled_voxel() {
+    let mut plan = example_plan();
+    plan.ignore_label = Some(3);
+    plan.batch_size = 4;
+    let sampler = PatchSampler::validation(&plan);
+    let n = 100 * 100 * 100;
+    let case = |class_locations| TrainingCase {
+        id: "a".into(),
+        data: vec![0.0; n],
+        labels: vec![0; n],
+        shape: [1, 100, 100, 100],
+        class_locations,
+        labelled_locations: vec![[50, 60, 50], [51, 60, 50]],
+    };
+    let mut rng = Seed(3).stream(&[]);
+    let mut centre_z = |set: &TrainingSet, index| sampler.sample(set, index, &mut rng).lower[0] + (plan.patch[0] / 2) as i64;
+    let set = TrainingSet::in_memory(vec![case(vec![vec![], vec![[70, 60, 50]], vec![]])]);
+    for _ in 0..20 {
+        assert!((50..=51).contains(&centre_z(&set, 0)));
+        assert_eq!(centre_z(&set, 3), 70, "the last of a batch are centred on foreground");
+    }
+    let empty = TrainingSet::in_memory(vec![case(vec![vec![]; 3])]);
+    assert!((0..20).all(|_| (50..=51).contains(&centre_z(&empty, 3))));
 }

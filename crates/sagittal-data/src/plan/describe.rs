@@ -1,79 +1,99 @@
 //! The plan in words.
 
-use super::{Normalization, OptimizerKind, OrientationRule, Plan};
+use super::{Length, NetworkKind, Normalization, OptimizerKind, OrientationRule, Plan, Region};
 use sagittal_image::Rank;
+use std::time::Duration;
+
+/// Columns of a line: what every terminal has.
+const WIDTH: usize = 80;
+/// Columns of the topic in front of each thought.
+const TOPIC: usize = 15;
 
 impl Plan {
-    /// The plan in words, one thought a line, as `sagittal plan` prints it.
+    /// The plan in words, one thought a paragraph of at most 80 columns, as `sagittal plan` prints it.
     pub fn describe(&self) -> String {
-        let flat = self.network_rank() == Rank::Two;
-        let mut lines = vec![self.data_line()];
-        if let (Rank::Three, OrientationRule::Canonical) = (self.image_rank, self.orientation) {
-            lines.push(
-                "Orientation    every image is first turned to superior, anterior, right; results return to the input's own grid".into(),
-            );
-        }
-        lines.push(self.spacing_line());
-        lines.extend(
-            self.channels.iter().map(|channel| format!("Intensities    {}: {}", channel.name, normalization_words(&channel.normalization))),
-        );
-        lines.push(format!("Median image   {} voxels on that grid", shape_words(self.median_shape, flat && self.image_rank == Rank::Two)));
-        lines.push(format!(
-            "Patch          {} voxels, what the network sees at once{}",
-            shape_words(self.patch, flat),
-            self.coverage_words(flat)
-        ));
-        lines.push(format!(
-            "Batch          {} patches a step, {:.0} % of them centred on a labelled voxel",
-            self.batch_size,
-            100.0 * self.training.foreground_fraction
-        ));
-        let features: Vec<String> = self.network.features.iter().map(usize::to_string).collect();
-        lines.push(format!(
-            "Network        {} U-Net with {} stages of {} features",
-            if flat { "2-D" } else { "3-D" },
-            self.network.n_stages(),
-            features.join(", ")
-        ));
-        if !flat && self.network.kernels.iter().any(|kernel| kernel.contains(&1)) {
-            lines.push("               slices are far apart: the first stages look within a slice only, deeper ones across slices".into());
-        }
-        lines.push(format!(
-            "Size           {} parameters, {} multiply-adds for one patch",
-            count_words(self.estimate.parameters),
-            count_words(self.estimate.multiply_adds_per_patch)
-        ));
-        lines.push(format!("Memory         about {} MB in training (estimated)", self.estimate.memory_bytes.div_ceil(1 << 20)));
-        lines.extend(self.training_lines());
-        lines.push(self.augmentation_line());
-        lines.join("\n") + "\n"
+        self.describe_for(self.training.length())
     }
 
-    fn data_line(&self) -> String {
+    /// The same for a training whose length was decided otherwise than by the plan.
+    ///
+    /// What it costs is worked out anew: a plan that was edited would tell of the old one.
+    pub fn describe_for(&self, length: Length) -> String {
+        let flat = self.network_rank() == Rank::Two;
+        let mut thoughts = vec![("Data", self.data_words())];
+        if let (Rank::Three, OrientationRule::Canonical) = (self.image_rank, self.orientation) {
+            let words = "every image is first turned to superior, anterior, right; results return to the input's own grid";
+            thoughts.push(("Orientation", words.into()));
+        }
+        thoughts.extend(self.label_words().map(|words| ("Labels", words)));
+        thoughts.push(("Spacing", self.spacing_words()));
+        let intensities = self.channels.iter().map(|channel| format!("{}: {}", channel.name, normalization_words(&channel.normalization)));
+        thoughts.extend(intensities.map(|words| ("Intensities", words)));
+        let median = shape_words(self.median_shape, flat && self.image_rank == Rank::Two);
+        thoughts.push(("Median image", format!("{median} voxels on that grid")));
+        let patch = shape_words(self.patch, flat);
+        thoughts.push(("Patch", format!("{patch} voxels, what the network sees at once{}", self.coverage_words(flat))));
+        let foreground = 100.0 * self.training.foreground_fraction;
+        thoughts.push(("Batch", format!("{} patches a step, {foreground:.0} % of them centred on a labelled voxel", self.batch_size)));
+        thoughts.push(("Network", self.network_words(flat)));
+        let estimate = self.estimated();
+        let (parameters, products) = (count_words(estimate.parameters), count_words(estimate.multiply_adds_per_patch));
+        thoughts.push(("Size", format!("{parameters} parameters, {products} multiply-adds for one patch")));
+        thoughts.push(("Memory", format!("about {} MB in training (estimated)", estimate.memory_bytes.div_ceil(1 << 20))));
+        thoughts.push(("Training", self.training_words(length)));
+        let resolutions = if self.network.deep_supervision { ", at every resolution of the decoder" } else { "" };
+        let classes = if self.regions.is_empty() { "cross entropy" } else { "binary cross entropy of every region" };
+        thoughts.push(("Loss", format!("Dice + {classes}{resolutions}")));
+        thoughts.push(("Augmentation", self.augmentation_words()));
+        let names = |values: &[u16]| values.iter().map(|&value| self.label_name(value)).collect::<Vec<_>>().join(" + ");
+        let steps: Vec<String> = self.postprocessing.iter().map(|step| names(&step.values)).collect();
+        if !steps.is_empty() {
+            let words = format!("of each of these only the largest connected component is kept, in this order: {}", steps.join("; "));
+            thoughts.push(("Postprocessing", words));
+        }
+        thoughts.into_iter().map(|(topic, words)| paragraph(topic, &words)).collect()
+    }
+
+    fn data_words(&self) -> String {
         let channels: Vec<&str> = self.channels.iter().map(|channel| &*channel.name).collect();
-        let labels: Vec<&str> = self.labels[1..].iter().map(|label| &*label.name).collect();
+        let region = |region: &Region| {
+            let parts: Vec<String> = region.values.iter().map(|&value| self.label_name(value)).collect();
+            format!("{} ({})", region.name, parts.join(" + "))
+        };
+        let wanted: Vec<String> = match self.regions[..] {
+            [] => self.labels[1..].iter().map(|label| label.name.clone()).collect(),
+            _ => self.regions.iter().map(region).collect(),
+        };
         let rank = if self.image_rank == Rank::Two { "2-D" } else { "3-D" };
         format!(
-            "Data           {}: {rank} images with {} channel{} ({}); to find: {}",
+            "{}: {rank} images with {} channel{} ({}); to find: {}",
             self.dataset,
             channels.len(),
             if channels.len() == 1 { "" } else { "s" },
             channels.join(", "),
-            labels.join(", ")
+            wanted.join(", ")
         )
     }
 
-    fn spacing_line(&self) -> String {
+    /// What is unusual about the labels, one thought each.
+    fn label_words(&self) -> impl Iterator<Item = String> {
+        let regions = (!self.regions.is_empty()).then(|| {
+            let painted: Vec<String> = self.regions.iter().map(|region| format!("{} as {}", region.name, region.painted)).collect();
+            format!("regions may overlap, so each is found by itself; written in this order, later over earlier: {}", painted.join(", "))
+        });
+        let ignored = self.ignore_label.map(|value| format!("voxels of value {value} were not labelled: neither learned from nor scored"));
+        regions.into_iter().chain(ignored)
+    }
+
+    fn spacing_words(&self) -> String {
         let flat = self.network_rank() == Rank::Two;
         match (self.spacing_mm, self.image_rank) {
-            (None, _) => "Spacing        the files have none: pixels are taken as they are".into(),
-            (Some([_, y, x]), Rank::Two) => format!("Spacing        {y:.3} x {x:.3} mm (height x width), the median of the images"),
-            (Some([_, y, x]), Rank::Three) if flat => {
-                format!("Spacing        {y:.3} x {x:.3} mm within slices, the median; slices stay as they are")
-            }
+            (None, _) => "the files have none: pixels are taken as they are".into(),
+            (Some([_, y, x]), Rank::Two) => format!("{y:.3} x {x:.3} mm (height x width), the median of the images"),
+            (Some([_, y, x]), Rank::Three) if flat => format!("{y:.3} x {x:.3} mm within slices, the median; slices stay as they are"),
             (Some([z, y, x]), Rank::Three) => {
                 let names = self.axis_order.map(|axis| ["Z", "Y", "X"][axis]).join(" x ");
-                format!("Spacing        {z:.3} x {y:.3} x {x:.3} mm ({names}), the median: finer invents detail, coarser loses it")
+                format!("{z:.3} x {y:.3} x {x:.3} mm ({names}), the median: finer invents detail, coarser loses it")
             }
         }
     }
@@ -85,18 +105,37 @@ impl Plan {
         if covers { ": a whole median image".into() } else { format!(": {:.*} % of a median image", usize::from(part < 0.1), 100.0 * part) }
     }
 
-    fn training_lines(&self) -> [String; 2] {
-        let training = &self.training;
-        let optimizer = optimizer_words(training.optimizer);
-        let steps = format!("{} epochs of {} steps", training.epochs, training.iterations_per_epoch);
-        let resolutions = if self.network.deep_supervision { ", at every resolution of the decoder" } else { "" };
-        [
-            format!("Training       {steps}, {optimizer}, learning rate {} falling to 0", training.learning_rate),
-            format!("Loss           Dice + cross entropy{resolutions}"),
-        ]
+    fn network_words(&self, flat: bool) -> String {
+        let network = &self.network;
+        let rank = if flat { "2-D" } else { "3-D" };
+        let features: Vec<String> = network.features.iter().map(usize::to_string).collect();
+        let (kind, blocks) = match network.kind {
+            NetworkKind::Unet => ("U-Net", String::new()),
+            NetworkKind::ResidualUnet => {
+                let blocks: Vec<String> = network.encoder_convs.iter().map(usize::to_string).collect();
+                ("residual U-Net", format!(" and {} residual blocks", blocks.join(", ")))
+            }
+        };
+        let mut words = format!("{rank} {kind} with {} stages of {} features{blocks}", network.n_stages(), features.join(", "));
+        if !flat && network.kernels.iter().any(|kernel| kernel.contains(&1)) {
+            words += "; slices are far apart: the first stages look within a slice only, deeper ones across slices";
+        }
+        if let Some(stage) = &self.previous_stage {
+            words += &format!("; it sees what {stage} found, too");
+        }
+        words
     }
 
-    fn augmentation_line(&self) -> String {
+    fn training_words(&self, length: Length) -> String {
+        let training = &self.training;
+        let length = match length {
+            Length::Epochs(epochs) => format!("{epochs} epochs of {} steps", training.iterations_per_epoch),
+            Length::Time(time) => format!("{}, as many steps as that allows", time_words(time)),
+        };
+        format!("{length}, {}, learning rate {} falling to 0", optimizer_words(training.optimizer), training.learning_rate)
+    }
+
+    fn augmentation_words(&self) -> String {
         let plan = &self.training.augmentation;
         let kinds = [
             ("rotation", plan.rotation.probability),
@@ -110,8 +149,29 @@ impl Plan {
             ("mirroring", if self.training.mirror_axes.is_empty() { 0.0 } else { plan.mirror_probability }),
         ];
         let used: Vec<&str> = kinds.iter().filter(|(_, probability)| *probability > 0.0).map(|(name, _)| *name).collect();
-        if used.is_empty() { "Augmentation   none".into() } else { format!("Augmentation   random {}", used.join(", ")) }
+        if used.is_empty() { "none".into() } else { format!("random {}", used.join(", ")) }
     }
+}
+
+/// A topic and what there is to say about it, wrapped with a hanging indent; ends in a line feed. A word longer than the
+/// line stays whole.
+fn paragraph(topic: &str, words: &str) -> String {
+    let mut text = format!("{topic:<TOPIC$}");
+    let mut column = TOPIC;
+    for (index, word) in words.split(' ').enumerate() {
+        let length = word.chars().count();
+        if index > 0 && column + 1 + length > WIDTH {
+            text += &format!("\n{:TOPIC$}", "");
+            column = TOPIC;
+        } else if index > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text += word;
+        column += length;
+    }
+    text.push('\n');
+    text
 }
 
 fn normalization_words(normalization: &Normalization) -> String {
@@ -148,11 +208,32 @@ fn count_words(count: u64) -> String {
     }
 }
 
+/// 5400 s as "90 minutes".
+fn time_words(time: Duration) -> String {
+    let (number, unit) = match time.as_secs_f64() {
+        seconds if seconds < 120.0 => (seconds, "second"),
+        seconds if seconds < 120.0 * 60.0 => (seconds / 60.0, "minute"),
+        seconds if seconds < 48.0 * 3600.0 => (seconds / 3600.0, "hour"),
+        seconds => (seconds / 86_400.0, "day"),
+    };
+    let number = format!("{number:.1}");
+    let number = number.strip_suffix(".0").unwrap_or(&number);
+    format!("{number} {unit}{}", if number == "1" { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    /// The words without their line breaks.
+    fn unwrapped(words: &str) -> String {
+        words.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     #[test]
     fn the_plan_in_words_says_what_a_student_asks() {
-        let words = crate::planner::example_plan().describe();
+        let wrapped = crate::planner::example_plan().describe();
+        let words = unwrapped(&wrapped);
         for part in [
             "Hippocampus",
             "anterior, posterior",
@@ -165,6 +246,23 @@ mod tests {
         ] {
             assert!(words.contains(part), "{part} is missing in\n{words}");
         }
-        assert!(words.lines().count() <= 16 && words.lines().all(|line| line.chars().count() <= 140), "{words}");
+        assert!(wrapped.lines().count() <= 24 && wrapped.lines().all(|line| line.chars().count() <= WIDTH), "{wrapped}");
+    }
+
+    #[test]
+    fn edited_plans_tell_of_themselves() {
+        let mut plan = crate::planner::example_plan();
+        plan.network.features = vec![8, 16, 32, 64];
+        let words = unwrapped(&plan.describe_for(Length::Time(Duration::from_secs(5400))));
+        assert!(words.contains("351 thousand parameters") && words.contains("90 minutes, as many steps"), "{words}");
+        plan.training.time_s = Some(3600.0);
+        assert!(plan.describe().contains("60 minutes") && plan.describe_for(Length::Epochs(7)).contains("7 epochs of 50 steps"));
+    }
+
+    #[test]
+    fn times_are_told_in_the_unit_that_fits() {
+        for (seconds, words) in [(1, "1 second"), (90, "90 seconds"), (3600, "60 minutes"), (9000, "2.5 hours"), (9_331_200, "108 days")] {
+            assert_eq!(time_words(Duration::from_secs(seconds)), words);
+        }
     }
 }

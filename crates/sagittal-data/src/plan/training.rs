@@ -12,6 +12,15 @@ pub enum OptimizerKind {
     Adamw,
 }
 
+/// How long a training lasts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Length {
+    /// A number of epochs.
+    Epochs(usize),
+    /// A time; how many steps fit into it is seen then.
+    Time(std::time::Duration),
+}
+
 /// How a network is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,10 +41,17 @@ pub struct TrainingPlan {
     pub validation_iterations: usize,
     /// Number of epochs.
     pub epochs: usize,
+    /// Seconds to train for instead of a number of epochs, where the plan was made for a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_s: Option<f64>,
     /// Part of every batch whose patches are centred on a labelled voxel.
     pub foreground_fraction: f64,
     /// Axes along which the anatomy may be mirrored, in training and prediction; 0 is Z.
     pub mirror_axes: Vec<usize>,
+    /// Whether the Dice loss pools all patches of a batch instead of taking each by itself; where nothing is said, 2-D
+    /// networks pool, whose slices often lack a class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_dice: Option<bool>,
     /// Random changes of every training patch.
     pub augmentation: AugmentationPlan,
 }
@@ -131,6 +147,15 @@ pub struct LowResolutionPlan {
     pub channel_probability: f64,
     /// Lowest and highest part of the size that is kept.
     pub scale: [f64; 2],
+}
+
+impl TrainingPlan {
+    /// How long the plan trains.
+    pub fn length(&self) -> Length {
+        // A plan that was read is validated; one that was not is no reason to panic.
+        let time = self.time_s.and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok());
+        time.map_or(Length::Epochs(self.epochs), Length::Time)
+    }
 }
 
 impl AugmentationPlan {

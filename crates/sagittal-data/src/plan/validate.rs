@@ -13,6 +13,8 @@ const MOST_FEATURES: usize = 4096;
 const MOST_CONVS: usize = 16;
 /// Validation batches beyond which a mistyped number is likelier than a wish.
 const MOST_VALIDATION_BATCHES: usize = 10_000;
+/// Seconds of ten years, beyond which a mistyped number is likelier than a wish.
+const LONGEST_S: f64 = 3650.0 * 86_400.0;
 /// Voxels of a patch beyond which a mistyped number is likelier than a large machine.
 const MOST_PATCH_VOXELS: usize = 1 << 31;
 
@@ -52,6 +54,7 @@ impl Plan {
             let field = format!("labels[{}].value", index + 1);
             require(pair[0].value < pair[1].value, &field, pair[1].value, || format!("more than {}, the one before", pair[0].value))?;
         }
+        self.validate_regions()?;
         if let Some(spacing) = self.spacing_mm {
             for (axis, mm) in spacing.into_iter().enumerate() {
                 let fine = mm.is_finite() && mm > 0.0;
@@ -60,6 +63,34 @@ impl Plan {
         }
         for (axis, size) in self.median_shape.into_iter().enumerate() {
             require(size >= 1, &format!("median_shape[{axis}]"), size, || "at least 1".into())?;
+        }
+        Ok(())
+    }
+
+    /// Regions, the ignore label, the cascade and the post-processing: whatever names labels.
+    fn validate_regions(&self) -> Result<(), DataError> {
+        let foreground: Vec<u16> = self.labels[1..].iter().map(|label| label.value).collect();
+        let among = || format!("of the labels {foreground:?}");
+        require(self.regions.len() <= MOST_CLASSES, "regions", self.regions.len(), || format!("at most {MOST_CLASSES}"))?;
+        for (index, region) in self.regions.iter().enumerate() {
+            let fine = !region.values.is_empty() && region.values.iter().all(|value| foreground.contains(value));
+            require(fine, &format!("regions[{index}].values"), &region.values, || format!("one or more {}", among()))?;
+            let painted = foreground.contains(&region.painted);
+            require(painted, &format!("regions[{index}].painted"), region.painted, || format!("one {}", among()))?;
+        }
+        if let Some(ignored) = self.ignore_label {
+            let highest = *foreground.last().expect("there are at least two labels, see above");
+            require(highest.checked_add(1) == Some(ignored), "ignore_label", ignored, || {
+                format!("{}, the highest label and 1, or none", u32::from(highest) + 1)
+            })?;
+        }
+        if let Some(name) = &self.previous_stage {
+            let fine = !name.trim().is_empty() && !name.contains(['/', '\\', '\0']);
+            require(fine, "previous_stage", name, || "the name of a configuration such as 3d_lowres, without slashes".into())?;
+        }
+        for (index, step) in self.postprocessing.iter().enumerate() {
+            let fine = !step.values.is_empty() && step.values.iter().all(|value| foreground.contains(value));
+            require(fine, &format!("postprocessing[{index}].values"), &step.values, || format!("one or more {}", among()))?;
         }
         Ok(())
     }
@@ -85,12 +116,18 @@ impl Plan {
 
     fn validate_network(&self) -> Result<(), DataError> {
         let network = &self.network;
-        require(network.input_channels == self.channels.len(), "network.input_channels", network.input_channels, || {
-            format!("{}, the number of channels", self.channels.len())
+        require(network.input_channels == self.n_inputs(), "network.input_channels", network.input_channels, || {
+            let cascade = if self.previous_stage.is_some() { " and of the labels that the previous stage finds" } else { "" };
+            format!("{}, the number of channels{cascade}", self.n_inputs())
         })?;
-        require(network.classes == self.labels.len(), "network.classes", network.classes, || {
-            format!("{}, background and labels", self.labels.len())
+        require(network.classes == self.n_outputs(), "network.classes", network.classes, || {
+            format!("{}, {}", self.n_outputs(), if self.regions.is_empty() { "background and labels" } else { "the number of regions" })
         })?;
+        let within = |field: &str, value: f64, lowest: f64, highest: f64| {
+            require((lowest..=highest).contains(&value), field, value, || format!("{lowest} to {highest}"))
+        };
+        within("network.norm_epsilon", network.norm_epsilon, 1e-12, 1.0)?;
+        within("network.leaky_slope", network.leaky_slope, 0.0, 1.0)?;
         let stages = network.features.len();
         require((2..=MOST_STAGES).contains(&stages), "network.features", &network.features, || format!("2 to {MOST_STAGES} stages"))?;
         for (stage, &features) in network.features.iter().enumerate() {
@@ -135,6 +172,9 @@ impl Plan {
         // They are all held in memory.
         let few = training.validation_iterations <= MOST_VALIDATION_BATCHES;
         require(few, "training.validation_iterations", training.validation_iterations, || format!("0 to {MOST_VALIDATION_BATCHES}"))?;
+        if let Some(time_s) = training.time_s {
+            within("training.time_s", time_s, 1.0, LONGEST_S)?;
+        }
         require(training.epochs >= 1, "training.epochs", training.epochs, || "at least 1".into())?;
         for (index, &axis) in training.mirror_axes.iter().enumerate() {
             let lowest = usize::from(self.network_rank() == Rank::Two);
@@ -262,6 +302,27 @@ mod tests {
                 message: "training.augmentation.gamma.range is [1.2, 1.5]",
             },
             Case { change: |plan| plan.channels.clear(), message: "channels is" },
+            Case {
+                change: |plan| plan.regions = vec![Region { name: "whole".into(), values: vec![1, 4], painted: 1 }],
+                message: "regions[0].values is [1, 4], expected one or more of the labels [1, 2]",
+            },
+            Case {
+                change: |plan| plan.regions = vec![Region { name: "whole".into(), values: vec![1, 2], painted: 0 }],
+                message: "regions[0].painted is 0, expected one of the labels [1, 2]",
+            },
+            Case {
+                change: |plan| plan.regions = vec![Region { name: "whole".into(), values: vec![1, 2], painted: 1 }],
+                message: "network.classes is 3, expected 1, the number of regions",
+            },
+            Case { change: |plan| plan.ignore_label = Some(2), message: "ignore_label is 2, expected 3" },
+            Case { change: |plan| plan.previous_stage = Some("../x".into()), message: "previous_stage is \"../x\"" },
+            Case {
+                change: |plan| plan.previous_stage = Some("3d_lowres".into()),
+                message: "network.input_channels is 1, expected 3, the number of channels and of the labels that",
+            },
+            Case { change: |plan| plan.postprocessing = vec![KeepLargest { values: vec![] }], message: "postprocessing[0].values is []" },
+            Case { change: |plan| plan.network.norm_epsilon = 0.0, message: "network.norm_epsilon is 0" },
+            Case { change: |plan| plan.network.leaky_slope = 2.0, message: "network.leaky_slope is 2" },
         ];
         let good = crate::planner::example_plan();
         good.validate().unwrap();
@@ -292,9 +353,44 @@ mod tests {
             let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             assert!(error.to_string().contains(message) || source.contains(message), "{error}: {source}");
         }
-        let first: Plan = serde_json::from_str(include_str!("../../tests/data/plan_v1.json")).unwrap();
+        let text = include_str!("../../tests/data/plan_v1.json");
+        let first: Plan = serde_json::from_str(text).unwrap();
         first.validate().unwrap();
+        // Fields that came later are left out where they say nothing.
+        assert_eq!(serde_json::to_string_pretty(&first).unwrap().trim_end(), text.trim_end());
         assert_eq!(first.network.kind, NetworkKind::Unet);
         assert_eq!(first.channels[0].normalization, Normalization::Zscore { masked: false });
+    }
+
+    #[test]
+    fn regions_cascade_and_residual_networks_survive_their_file() {
+        let mut plan = crate::planner::example_plan();
+        plan.regions = vec![
+            Region { name: "whole".into(), values: vec![1, 2], painted: 1 },
+            Region { name: "posterior".into(), values: vec![2], painted: 2 },
+        ];
+        plan.ignore_label = Some(3);
+        plan.previous_stage = Some("3d_lowres".into());
+        plan.postprocessing = vec![KeepLargest { values: vec![1, 2] }, KeepLargest { values: vec![2] }];
+        plan.training.batch_dice = Some(true);
+        plan.network = NetworkPlan {
+            kind: NetworkKind::ResidualUnet,
+            input_channels: 3,
+            classes: 2,
+            encoder_convs: vec![1, 3, 4, 6],
+            decoder_convs: vec![1; 3],
+            conv_bias: false,
+            norm_epsilon: 1e-4,
+            leaky_slope: 0.0,
+            ..plan.network
+        };
+        plan.validate().unwrap();
+        let text = serde_json::to_string(&plan).unwrap();
+        assert!(text.contains(r#""kind":"residual_unet""#), "{text}");
+        assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+        let words = plan.describe().split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in ["whole (anterior + posterior)", "value 3", "3d_lowres", "residual U-Net", "largest connected"] {
+            assert!(words.contains(part), "{part} is missing in\n{words}");
+        }
     }
 }

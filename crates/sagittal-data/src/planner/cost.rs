@@ -1,6 +1,6 @@
 //! What a network costs: parameters, arithmetic, memory. Estimates, made before anything is built.
 
-use crate::plan::NetworkPlan;
+use crate::plan::{NetworkKind, NetworkPlan};
 
 /// Bytes of one `f32`.
 const F32: u64 = 4;
@@ -28,6 +28,8 @@ struct Conv {
 enum ConvKind {
     /// With normalisation and activation.
     Block,
+    /// 1x1 with normalisation and without bias, beside a residual block that changes the number of channels.
+    Projection,
     /// Transposed, kernel = stride: every output voxel has one product per input channel.
     Up,
     /// 1x1 to the classes.
@@ -37,8 +39,13 @@ enum ConvKind {
 /// Number of trainable parameters.
 pub fn parameters(network: &NetworkPlan) -> u64 {
     let weights = |conv: &Conv| {
-        let norm = if conv.kind == ConvKind::Block { 2 * conv.output } else { 0 };
-        conv.input * conv.output * conv.kernel_size + conv.output + norm
+        let norm = if matches!(conv.kind, ConvKind::Block | ConvKind::Projection) { 2 * conv.output } else { 0 };
+        let has_bias = match conv.kind {
+            ConvKind::Block | ConvKind::Up => network.conv_bias,
+            ConvKind::Projection => false,
+            ConvKind::Head => true,
+        };
+        conv.input * conv.output * conv.kernel_size + if has_bias { conv.output } else { 0 } + norm
     };
     // Parameters do not depend on the patch; the heads of deep supervision have theirs whether used or not.
     convs(network, network.total_stride(), true).iter().map(weights).sum()
@@ -58,8 +65,8 @@ pub fn multiply_adds(network: &NetworkPlan, patch: [usize; 3]) -> u64 {
 pub fn training_memory(network: &NetworkPlan, patch: [usize; 3], batch_size: usize) -> u64 {
     let batch = batch_size as u64;
     let convs = convs(network, patch, network.deep_supervision);
-    let kept: u64 =
-        convs.iter().map(|conv| conv.output * conv.voxels * if conv.kind == ConvKind::Block { KEPT_PER_CONV_OUTPUT } else { 1 }).sum();
+    let is_block = |conv: &Conv| matches!(conv.kind, ConvKind::Block | ConvKind::Projection);
+    let kept: u64 = convs.iter().map(|conv| conv.output * conv.voxels * if is_block(conv) { KEPT_PER_CONV_OUTPUT } else { 1 }).sum();
     // In the backward pass the gradients of one block's input and output live at the same time.
     let in_flight = convs.iter().map(|conv| (conv.input + conv.output) * conv.voxels).max().unwrap_or(0);
     let voxels: u64 = patch.iter().product::<usize>() as u64;
@@ -76,7 +83,11 @@ fn convs(network: &NetworkPlan, patch: [usize; 3], all_heads: bool) -> Vec<Conv>
     for stage in 0..network.n_stages() {
         size = std::array::from_fn(|axis| size[axis].div_ceil(network.strides[stage][axis]));
         sizes.push(size.iter().product::<usize>() as u64);
-        add_blocks(&mut convs, network, stage, input, network.encoder_convs[stage], sizes[stage]);
+        let (n, voxels) = (network.encoder_convs[stage], sizes[stage]);
+        match network.kind {
+            NetworkKind::Unet => add_blocks(&mut convs, network, stage, input, n, voxels),
+            NetworkKind::ResidualUnet => add_residual_blocks(&mut convs, network, stage, input, n, voxels),
+        }
         input = network.features[stage];
     }
     for (step, stage) in (0..network.n_stages() - 1).rev().enumerate() {
@@ -95,6 +106,23 @@ fn convs(network: &NetworkPlan, patch: [usize; 3], all_heads: bool) -> Vec<Conv>
         }
     }
     convs
+}
+
+/// The residual blocks of a stage; the stem comes before those of the first.
+fn add_residual_blocks(convs: &mut Vec<Conv>, network: &NetworkPlan, stage: usize, first_input: usize, n_blocks: usize, voxels: u64) {
+    let features = network.features[stage];
+    let mut input = first_input;
+    if stage == 0 {
+        add_blocks(convs, network, stage, input, 1, voxels);
+        input = features;
+    }
+    for _ in 0..n_blocks {
+        add_blocks(convs, network, stage, input, 2, voxels);
+        if input != features {
+            convs.push(Conv { input: input as u64, output: features as u64, kernel_size: 1, voxels, kind: ConvKind::Projection });
+        }
+        input = features;
+    }
 }
 
 fn add_blocks(convs: &mut Vec<Conv>, network: &NetworkPlan, stage: usize, first_input: usize, n_convs: usize, voxels: u64) {

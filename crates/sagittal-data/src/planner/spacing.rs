@@ -69,7 +69,7 @@ fn in_plane_only(spacing: [f64; 3], rank: Rank) -> [f64; 3] {
 /// well-resolved images are not thrown away.
 fn target_spacing(spacings: &[[f64; 3]], median_size: [f64; 3]) -> [f64; 3] {
     let along = |axis: usize| spacings.iter().map(|spacing| spacing[axis]).collect::<Vec<_>>();
-    let mut target: [f64; 3] = std::array::from_fn(|axis| statistics::median(&mut along(axis)));
+    let mut target: [f64; 3] = std::array::from_fn(|axis| statistics::percentile(&mut along(axis), 50.0));
     let worst = (0..3).rev().max_by(|&a, &b| target[a].total_cmp(&target[b])).unwrap_or(0);
     let others: Vec<usize> = (0..3).filter(|&axis| axis != worst).collect();
     let coarsest_other = others.iter().map(|&axis| target[axis]).fold(0.0, f64::max);
@@ -86,15 +86,21 @@ pub(crate) fn resampled_shape(shape: [usize; 3], spacing: [f64; 3], target: [f64
     std::array::from_fn(|axis| ((spacing[axis] / target[axis] * shape[axis] as f64).round_ties_even() as usize).max(1))
 }
 
+/// A median shape in whole voxels.
+pub(super) fn whole_shape(median_shape: [f64; 3]) -> [usize; 3] {
+    median_shape.map(|size| (size.round_ties_even() as usize).max(1))
+}
+
 /// A cube of 256 (square of 2048) voxels' volume in millimetres, no larger than the median image.
-pub(super) fn first_patch(spacing: [f64; 3], median_shape: [f64; 3], rank: Rank) -> [usize; 3] {
+pub(super) fn first_patch(spacing: [f64; 3], median_shape: [f64; 3], rank: Rank) -> [f64; 3] {
     let (axes, voxels): (std::ops::Range<usize>, f64) = if rank == Rank::Two { (1..3, 2048f64.powi(2)) } else { (0..3, 256f64.powi(3)) };
     let density: f64 = axes.clone().map(|axis| 1.0 / spacing[axis]).product();
     let scale = (voxels / density).powf(1.0 / axes.len() as f64);
     std::array::from_fn(|axis| {
         if !axes.contains(&axis) {
-            return 1;
+            return 1.0;
         }
-        ((scale / spacing[axis]).round_ties_even().min(median_shape[axis]).ceil() as usize).max(1)
+        // In nnU-Net's order of operations: the last bit decides which way a half is rounded.
+        (1.0 / spacing[axis] * scale).round_ties_even().min(median_shape[axis]).max(1.0)
     })
 }

@@ -20,6 +20,8 @@ fn fingerprint(rank: Rank, spacing: Option<[f64; 3]>, shapes: &[[usize; 3]], cha
         image_rank: rank,
         channels: channels.iter().map(|name| name.to_string()).collect(),
         labels: [(0, "background"), (1, "anterior"), (2, "posterior")].map(|(value, name)| Label { value, name: name.into() }).into(),
+        regions: vec![],
+        ignore_label: None,
         cases: shapes.iter().enumerate().map(case).collect(),
         intensities: vec![
             Intensities { mean: 40.0, std: 10.0, percentile_00_5: -100.0, percentile_99_5: 200.0, ..Default::default() };

@@ -7,7 +7,7 @@
 use sagittal_image::Rank;
 
 /// Fewest voxels an axis is halved to.
-const SMALLEST_FEATURE_MAP: usize = 4;
+const SMALLEST_FEATURE_MAP: f64 = 4.0;
 
 /// Stages of a U-Net for one patch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,22 +23,23 @@ pub(super) struct Topology {
 }
 
 impl Topology {
-    /// The topology for a patch of the given spacing; in 2-D the first axis stays out.
-    pub(super) fn of(mut spacing: [f64; 3], patch: [usize; 3], rank: Rank) -> Self {
+    /// The topology for a patch of the given spacing; in 2-D the first axis stays out. A patch that is a median of sizes
+    /// may end in a half.
+    pub(super) fn of(mut spacing: [f64; 3], patch: [f64; 3], rank: Rank) -> Self {
         let axes = if rank == Rank::Two { 1..3 } else { 0..3 };
         let mut size = patch;
         let mut kernel = [1; 3];
         let mut divisor = [1; 3];
         let (mut kernels, mut strides) = (Vec::new(), vec![[1; 3]]);
         loop {
-            let large: Vec<usize> = axes.clone().filter(|&axis| size[axis] >= 2 * SMALLEST_FEATURE_MAP).collect();
+            let large: Vec<usize> = axes.clone().filter(|&axis| size[axis] >= 2.0 * SMALLEST_FEATURE_MAP).collect();
             let finest = |axes: &mut dyn Iterator<Item = usize>| axes.map(|axis| spacing[axis]).fold(f64::INFINITY, f64::min);
             let finest_large = finest(&mut large.iter().copied());
             let mut halved: Vec<usize> = large.into_iter().filter(|&axis| spacing[axis] / finest_large < 2.0).collect();
             let finest_all = finest(&mut axes.clone());
             let is_over = match halved[..] {
                 [] => true,
-                [only] => size[only] < 3 * SMALLEST_FEATURE_MAP,
+                [only] => size[only] < 3.0 * SMALLEST_FEATURE_MAP,
                 _ => false,
             };
             match (is_over, strides.len()) {
@@ -56,14 +57,14 @@ impl Topology {
                 stride[axis] = 2;
                 divisor[axis] *= 2;
                 spacing[axis] *= 2.0;
-                size[axis] = size[axis].div_ceil(2);
+                size[axis] = (size[axis] / 2.0).ceil();
             }
             kernels.push(kernel);
             strides.push(stride);
         }
         // The bottleneck always looks along every axis.
         kernels.push(std::array::from_fn(|axis| if axes.contains(&axis) { 3 } else { 1 }));
-        let patch = std::array::from_fn(|axis| patch[axis].next_multiple_of(divisor[axis]));
+        let patch = std::array::from_fn(|axis| (patch[axis].ceil() as usize).next_multiple_of(divisor[axis]));
         Self { kernels, strides, patch, divisor }
     }
 }
@@ -139,7 +140,7 @@ mod tests {
             },
         ];
         for case in cases {
-            let found = Topology::of(case.spacing, case.patch, case.rank);
+            let found = Topology::of(case.spacing, case.patch.map(|size| size as f64), case.rank);
             assert_eq!(found.strides, case.strides, "{:?}", case.patch);
             assert_eq!(found.kernels, case.kernels, "{:?}", case.patch);
             assert_eq!(found.patch, case.enlarged);

@@ -11,28 +11,40 @@ const PART: f64 = 0.01;
 /// nnU-Net's seed for this; the choice is random but always the same.
 const SEED: Seed = Seed(1234);
 
-/// Up to `max(10000, 1 %)` voxels of every class, chosen at random, in memory order; none of class 0, on which no
-/// patch is centred.
-pub(super) fn sample(classes: &Volume<i16>, n_classes: usize) -> Vec<Vec<[u32; 3]>> {
-    let mut all: Vec<Vec<u32>> = vec![Vec::new(); n_classes];
-    let [_, n_y, n_x] = classes.shape();
-    for (row, voxels) in classes.voxels().chunks(n_x.max(1)).enumerate() {
-        for (x, &class) in voxels.iter().enumerate().filter(|(_, class)| **class > 0) {
-            all[class as usize].push((row * n_x + x) as u32);
+/// Up to `max(10000, 1 %)` voxels of every target, a set of classes, chosen at random, in memory order.
+pub(super) fn sample(classes: &Volume<i16>, n_classes: usize, targets: &[Vec<usize>]) -> Vec<Vec<[u32; 3]>> {
+    let mut targets_of = vec![Vec::new(); n_classes];
+    for (target, of) in targets.iter().enumerate() {
+        of.iter().for_each(|&class| targets_of[class].push(target));
+    }
+    let mut all: Vec<Vec<u32>> = vec![Vec::new(); targets.len()];
+    for (index, &class) in classes.voxels().iter().enumerate().filter(|(_, class)| **class > 0) {
+        // The class beyond the last is that of voxels nobody labelled.
+        for &target in targets_of.get(class as usize).into_iter().flatten() {
+            all[target].push(index as u32);
         }
     }
-    let chosen = |(class, voxels): (usize, Vec<u32>)| {
-        let amount = AT_LEAST.max((voxels.len() as f64 * PART).ceil() as usize).min(voxels.len());
-        let mut chosen = if amount == voxels.len() {
-            voxels
-        } else {
-            index::sample(&mut SEED.stream(&[class as u64]), voxels.len(), amount).into_iter().map(|index| voxels[index]).collect()
-        };
-        chosen.sort_unstable();
-        let (n_x, n_yx) = (n_x as u32, (n_y * n_x) as u32);
-        chosen.into_iter().map(|voxel| [voxel / n_yx, voxel / n_x % n_y as u32, voxel % n_x]).collect()
+    all.into_iter().enumerate().map(|(target, voxels)| choose(voxels, target as u64, classes.shape())).collect()
+}
+
+/// As many of all voxels that somebody labelled, the outside of the image among them.
+pub(super) fn sample_labelled(classes: &Volume<i16>, n_classes: usize) -> Vec<[u32; 3]> {
+    let is_labelled = |(_, class): &(usize, &i16)| **class < n_classes as i16;
+    let voxels = classes.voxels().iter().enumerate().filter(is_labelled).map(|(index, _)| index as u32).collect();
+    choose(voxels, u64::MAX, classes.shape())
+}
+
+/// Some voxels of a list of indices, as positions; `stream` makes the choice of each list its own.
+fn choose(voxels: Vec<u32>, stream: u64, [_, n_y, n_x]: [usize; 3]) -> Vec<[u32; 3]> {
+    let amount = AT_LEAST.max((voxels.len() as f64 * PART).ceil() as usize).min(voxels.len());
+    let mut chosen = if amount == voxels.len() {
+        voxels
+    } else {
+        index::sample(&mut SEED.stream(&[stream]), voxels.len(), amount).into_iter().map(|index| voxels[index]).collect()
     };
-    all.into_iter().enumerate().map(chosen).collect()
+    chosen.sort_unstable();
+    let (n_x, n_yx) = (n_x as u32, (n_y * n_x) as u32);
+    chosen.into_iter().map(|voxel| [voxel / n_yx, voxel / n_x % n_y as u32, voxel % n_x]).collect()
 }
 
 #[cfg(test)]
@@ -45,11 +57,22 @@ mod tests {
         classes.voxels_mut()[7] = 2;
         classes.voxels_mut()[8] = -1;
         classes.voxels_mut()[9] = 0;
-        let locations = sample(&classes, 4);
+        let each = [vec![], vec![1], vec![2], vec![3]];
+        let locations = sample(&classes, 4, &each);
         assert_eq!(locations.iter().map(Vec::len).collect::<Vec<_>>(), [0, 10_000, 1, 0]);
         assert_eq!(locations[2], [[0, 0, 7]]);
         assert!(locations[1].iter().all(|&[z, y, x]| *classes.at([z as usize, y as usize, x as usize]) == 1));
         assert!(locations[1].windows(2).all(|pair| pair[0] < pair[1]));
-        assert_eq!(locations, sample(&classes, 4));
+        assert_eq!(locations, sample(&classes, 4, &each));
+    }
+
+    #[test]
+    fn regions_hold_all_their_classes_and_what_nobody_labelled_belongs_to_none() {
+        let classes = Volume::new([1, 1, 6], vec![0i16, 1, 2, 3, -1, 1]);
+        // Class 3 is that of voxels nobody labelled.
+        let x = |voxels: &[[u32; 3]]| voxels.iter().map(|voxel| voxel[2]).collect::<Vec<_>>();
+        let regions = sample(&classes, 3, &[vec![1, 2], vec![2]]);
+        assert_eq!((x(&regions[0]), x(&regions[1])), (vec![1, 2, 5], vec![2]));
+        assert_eq!(x(&sample_labelled(&classes, 3)), [0, 1, 2, 4, 5]);
     }
 }

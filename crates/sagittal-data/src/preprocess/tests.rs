@@ -126,3 +126,25 @@ fn an_empty_image_survives() {
         assert!(done.data.iter().all(|voxel| *voxel == 0.0));
     }
 }
+
+#[test]
+fn unlabelled_voxels_have_their_own_class_and_regions_their_own_voxels() {
+    let geometry = Geometry::volume([4, 4, 4], [1.0; 3]);
+    let image = image(geometry.clone(), |[z, y, x]| (1 + z + y + x) as f32);
+    let voxels = (0..64).map(|index| [0, 1, 2, 3][index % 4]).collect();
+    let map = LabelMap { labels: Volume::new([4; 3], voxels), geometry, header: SourceHeader::default() };
+    let mut plan = plan(Normalization::None);
+    plan.ignore_label = Some(3);
+    let case = Preprocessor::new(&plan).run_training("x", &image, &map).unwrap();
+    assert_eq!(case.labels[..4], [0, 1, 2, 3]);
+    assert_eq!(case.class_locations.iter().map(Vec::len).collect::<Vec<_>>(), [0, 16, 16]);
+    assert_eq!((case.labelled_locations.len(), case.labelled_locations[3]), (48, [0, 1, 0]));
+    let region = |values: &[u16], painted| Region { name: "r".into(), values: values.into(), painted };
+    plan.regions = vec![region(&[1, 2], 1), region(&[2], 2)];
+    assert_eq!(plan.regions_of_classes(), [vec![], vec![0], vec![0, 1]]);
+    let case = Preprocessor::new(&plan).run_training("x", &image, &map).unwrap();
+    assert_eq!(case.class_locations.iter().map(Vec::len).collect::<Vec<_>>(), [32, 16]);
+    assert_eq!(case.class_locations[0][..3], [[0, 0, 1], [0, 0, 2], [0, 1, 1]]);
+    plan.ignore_label = None;
+    assert!(Preprocessor::new(&plan).run_training("x", &image, &map).unwrap_err().to_string().contains("value 3"));
+}

@@ -18,6 +18,8 @@ fn dataset(cases: &[(&str, Option<&str>)]) -> Dataset {
         layout: Layout::NnUnet,
         channels: vec![],
         labels: vec![],
+        regions: Vec::new(),
+        ignore_label: None,
         mask_values: vec![],
         training: cases.iter().map(case).collect(),
         test: vec![],

@@ -1,8 +1,8 @@
 //! Preprocessed cases on disk.
 //!
 //! One file a case: 16 bytes of magic, the length of a JSON header as `u64`, the header, then little-endian and without
-//! gaps the intensities (`f32`, `[C, Z, Y, X]`), the labels (`i16`, `[Z, Y, X]`) and the voxels of every class (`u32`
-//! triples). The name holds a digest of everything the content depends on, so that an entry is either right or never
+//! gaps the intensities (`f32`, `[C, Z, Y, X]`), the labels (`i16`, `[Z, Y, X]`), the voxels of every class and those that
+//! somebody labelled (`u32` triples). The name holds a digest of everything the content depends on, so that an entry is either right or never
 //! looked for; it is written as a whole or not at all, and one whose checksum does not fit is made anew.
 
 use super::{StoredCase, stored::StoredFile};
@@ -33,6 +33,7 @@ struct Header {
     id: String,
     shape: [usize; 4],
     class_counts: Vec<usize>,
+    labelled_count: usize,
     /// SHA-256 of all that follows the header.
     payload: String,
 }
@@ -73,7 +74,8 @@ impl Cache {
         let n_voxels: usize = header.shape[1..].iter().product();
         let (data, rest) = payload.split_at_checked(4 * header.shape[0] * n_voxels)?;
         let (labels, locations) = rest.split_at_checked(2 * n_voxels)?;
-        (locations.len() == 12 * header.class_counts.iter().sum::<usize>()).then_some(())?;
+        let n_locations = header.class_counts.iter().sum::<usize>() + header.labelled_count;
+        (locations.len() == 12 * n_locations).then_some(())?;
         let u32_at = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
         let mut triples = locations.chunks_exact(12).map(|b| [u32_at(b), u32_at(&b[4..]), u32_at(&b[8..])]);
         Some(TrainingCase {
@@ -82,6 +84,7 @@ impl Cache {
             labels: labels.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect(),
             shape: header.shape,
             class_locations: header.class_counts.iter().map(|&n| triples.by_ref().take(n).collect()).collect(),
+            labelled_locations: triples.collect(),
         })
     }
 
@@ -90,11 +93,13 @@ impl Cache {
         let mut payload = Vec::with_capacity(4 * case.data.len() + 2 * case.labels.len());
         payload.extend(case.data.iter().flat_map(|value| value.to_le_bytes()));
         payload.extend(case.labels.iter().flat_map(|value| value.to_le_bytes()));
-        payload.extend(case.class_locations.iter().flatten().flatten().flat_map(|value| value.to_le_bytes()));
+        payload
+            .extend(case.class_locations.iter().flatten().chain(&case.labelled_locations).flatten().flat_map(|value| value.to_le_bytes()));
         let header = Header {
             id: case.id.clone(),
             shape: case.shape,
             class_counts: case.class_locations.iter().map(Vec::len).collect(),
+            labelled_count: case.labelled_locations.len(),
             payload: hex(&Sha256::digest(&payload)),
         };
         let header = serde_json::to_vec(&header).map_err(|source| DataError::Json { path: path.clone(), source })?;

@@ -17,6 +17,8 @@ pub struct StoredCase {
     pub(crate) shape: [usize; 4],
     /// Voxels of every class.
     pub(crate) class_locations: Vec<Vec<[u32; 3]>>,
+    /// Voxels that somebody labelled, where the plan has an ignore label.
+    pub(crate) labelled_locations: Vec<[u32; 3]>,
     voxels: Voxels,
 }
 
@@ -62,12 +64,13 @@ impl Window<'_> {
 impl StoredCase {
     /// Keeps a case in memory.
     pub fn in_memory(case: TrainingCase) -> Self {
-        let TrainingCase { id, data, labels, shape, class_locations } = case;
-        Self { id, shape, class_locations, voxels: Voxels::Memory { data, labels } }
+        let TrainingCase { id, data, labels, shape, class_locations, labelled_locations } = case;
+        Self { id, shape, class_locations, labelled_locations, voxels: Voxels::Memory { data, labels } }
     }
 
     pub(super) fn on_disk(case: TrainingCase, file: StoredFile) -> Self {
-        Self { id: case.id, shape: case.shape, class_locations: case.class_locations, voxels: Voxels::File(file) }
+        let TrainingCase { id, shape, class_locations, labelled_locations, .. } = case;
+        Self { id, shape, class_locations, labelled_locations, voxels: Voxels::File(file) }
     }
 
     /// The case's name.

@@ -32,6 +32,7 @@ fn content(set: &TrainingSet) -> Vec<TrainingCase> {
             labels: window.labels.to_vec(),
             shape: case.shape,
             class_locations: case.class_locations.clone(),
+            labelled_locations: case.labelled_locations.clone(),
         }
     };
     set.cases().iter().map(whole).collect()

@@ -10,7 +10,14 @@ fn case([c, z, y, x]: [usize; 4]) -> StoredCase {
     let data = (0..c * n).map(|_| rng.random_range(-1.0..1.0)).collect();
     // Blocks of labels, the outside among them.
     let labels = (0..n).map(|index| [0, 1, 2, OUTSIDE][(index / 3 + index / x / 2 + index / (x * y)) % 4]).collect();
-    StoredCase::in_memory(TrainingCase { id: "x".into(), data, labels, shape: [c, z, y, x], class_locations: vec![] })
+    StoredCase::in_memory(TrainingCase {
+        id: "x".into(),
+        data,
+        labels,
+        shape: [c, z, y, x],
+        class_locations: vec![],
+        labelled_locations: vec![],
+    })
 }
 
 /// Voxel by voxel in f64, as the head of the module says.
