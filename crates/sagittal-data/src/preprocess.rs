@@ -6,6 +6,7 @@
 mod axes;
 mod class_locations;
 mod normalize;
+mod previous_stage;
 mod restore;
 
 pub use restore::Restore;

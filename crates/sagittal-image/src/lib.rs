@@ -20,5 +20,8 @@ pub use crop::{BoundingBox, crop, fill_holes, nonzero_box, uncrop};
 pub use error::ImageError;
 pub use geometry::{Geometry, GeometryMismatch, Rank};
 pub use orientation::{Orientation, Reorientation, to_canonical, to_canonical_labels};
-pub use resample::{Interpolation, Label, resample_image, resample_labels, resample_probabilities, resize, resize_labels, separate_axis};
+pub use resample::{
+    Interpolation, Label, Tap, probability_taps, resample_image, resample_labels, resample_probabilities, resize, resize_labels,
+    separate_axis,
+};
 pub use volume::{Image, LabelMap, Volume};

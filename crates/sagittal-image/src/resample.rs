@@ -14,9 +14,11 @@ use crate::{Volume, orientation::turn};
 
 mod labels;
 mod line;
+mod taps;
 
 pub use labels::{Label, resample_labels, resize_labels};
 use line::{Column, LANES, Line};
+pub use taps::{Tap, probability_taps};
 
 /// What is assumed between voxels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

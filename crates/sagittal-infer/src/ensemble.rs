@@ -1,129 +1,279 @@
-//! One or several models with one plan, and what they say about an image.
+//! One or several models, and what they say about an image.
 
-use crate::{InferError, Logits, SlidingWindow, labels_on_crop, sliding_window};
-use sagittal_data::{Plan, preprocess::Preprocessor};
+use crate::{
+    Cost, InferError,
+    committee::Committee,
+    postprocess::keep_largest,
+    soft::{Head, Promise},
+};
+use sagittal_data::Plan;
 use sagittal_image::{Geometry, Image, Volume};
 use sagittal_nets::{ModelFile, Network};
 use sagittal_tensor::Device;
-use std::path::{Path, PathBuf};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
-/// How an image is predicted.
+/// How an image is predicted, and what is wanted of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PredictOptions {
     /// Whether tiles are also predicted mirrored.
     pub mirror: bool,
     /// Distance between tiles as a part of a tile.
     pub step_fraction: f64,
+    /// Whether the probabilities are wanted: a number per class and voxel.
+    pub probabilities: bool,
+    /// Whether it is wanted how sure the labels are.
+    pub uncertainty: bool,
+    /// Memory that must not be exceeded; larger images are worked on in blocks, in which some tiles are predicted twice.
+    pub memory_bytes: Option<u64>,
 }
 
 impl Default for PredictOptions {
-    /// nnU-Net's: mirrored, half a tile.
+    /// nnU-Net's: mirrored, half a tile; labels alone, all at once.
     fn default() -> Self {
-        Self { mirror: true, step_fraction: 0.5 }
+        Self { mirror: true, step_fraction: 0.5, probabilities: false, uncertainty: false, memory_bytes: None }
     }
 }
 
-/// Models whose logits are averaged.
+/// What was found, on the input's own grid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The label of every voxel.
+    pub labels: Volume<u16>,
+    /// The probability of every class, or of every region, `[K]`; `None` if not asked for.
+    pub probabilities: Option<Vec<Volume<f32>>>,
+    /// How sure the labels are; `None` if not asked for.
+    pub uncertainty: Option<Uncertainty>,
+}
+
+/// How sure labels are, voxel by voxel; 0 outside of what was predicted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Uncertainty {
+    /// Entropy of the probabilities as a part of the largest possible: 0 = sure, 1 = all classes alike.
+    pub entropy: Volume<f32>,
+    /// How far models and mirrored copies differ: the entropy of their mean minus their mean entropy (the mutual
+    /// information between a voxel's class and who is asked; Houlsby et al. 2011), on the same scale.
+    pub disagreement: Volume<f32>,
+    /// For every label but the background (or every region), the Dice that the probabilities promise: `2 sum(p l) / (sum p +
+    /// sum l)` with the probability `p` and the label `l` (0 or 1) of each voxel; `None` where a label was neither given nor
+    /// thought possible. As right as the probabilities are.
+    pub expected_dice: Vec<Option<f64>>,
+}
+
+/// Models that are averaged: the logits of those with one plan, then the probabilities of those with different ones.
+///
+/// Models whose plan has a previous stage (nnU-Net's cascade) are shown the labels that all other models give together.
 #[derive(Clone, Debug)]
 pub struct Ensemble {
-    networks: Vec<Network>,
-    plan: Plan,
-    preprocessor: Preprocessor,
-    device: Device,
+    /// Give the labels that the others are shown; empty without a cascade.
+    lower: Vec<Committee>,
+    committees: Vec<Committee>,
 }
 
 impl Ensemble {
-    /// Reads models. Their plans must agree in everything that concerns the image and its labels. Tiles are mirrored along
-    /// the axes that all of them were trained to be mirrored along.
+    /// Reads models. They must agree in the channels and labels of their images. Tiles are mirrored along the axes that all
+    /// models of a plan were trained to be mirrored along.
     ///
     /// # Errors
     /// [`InferError`] names the file and what is wrong with it.
     pub fn load(paths: &[PathBuf], device: &Device) -> Result<Self, InferError> {
-        let (first_path, others) = paths.split_first().ok_or(InferError::NoModel)?;
-        let (first, mut plan) = read_model(first_path, device)?;
-        let mut networks = vec![first];
-        for path in others {
-            let (network, other) = read_model(path, device)?;
-            let difference = [
-                ("their channels", plan.channels != other.channels),
-                ("their labels", plan.labels != other.labels),
-                ("their spacing, orientation or normalisation", plan.preprocessing_key() != other.preprocessing_key()),
-                ("their patch", plan.patch != other.patch),
-            ];
-            if let Some((difference, _)) = difference.into_iter().find(|(_, differs)| *differs) {
-                return Err(InferError::Ensemble { first: first_path.clone(), path: path.clone(), difference });
+        let mut committees: Vec<(PathBuf, Committee)> = Vec::new();
+        for path in paths {
+            let (network, plan) = read_model(path, device)?;
+            if let Some((first_path, first)) = committees.first() {
+                agree(first_path, first.plan(), path, &plan)?;
             }
-            plan.training.mirror_axes.retain(|axis| other.training.mirror_axes.contains(axis));
-            networks.push(network);
+            match committees.iter_mut().find(|(_, committee)| same_view(committee.plan(), &plan)) {
+                Some((_, committee)) => committee.join(network, &plan),
+                None => committees.push((path.clone(), Committee::new(vec![network], plan, device))),
+            }
         }
-        Ok(Self::new(networks, plan, device))
+        let (of_stage, others): (Vec<_>, Vec<_>) = committees.into_iter().partition(|(_, c)| c.plan().previous_stage.is_some());
+        let committees_of = |list: Vec<(PathBuf, Committee)>| list.into_iter().map(|(_, committee)| committee).collect::<Vec<_>>();
+        match (of_stage.first(), others.is_empty()) {
+            (None, true) => Err(InferError::NoModel),
+            (None, false) => Ok(Self { lower: Vec::new(), committees: committees_of(others) }),
+            (Some((path, committee)), true) => {
+                let stage = committee.plan().previous_stage.clone().unwrap_or_default();
+                Err(InferError::NoLowerStage { path: path.clone(), stage })
+            }
+            (Some(_), false) => Ok(Self { lower: committees_of(others), committees: committees_of(of_stage) }),
+        }
     }
 
     /// Networks that were trained by one plan.
+    ///
+    /// # Panics
+    /// If there is no network, or the plan has a previous stage, which the networks would have to be shown.
     pub fn new(networks: Vec<Network>, plan: Plan, device: &Device) -> Self {
-        let preprocessor = Preprocessor::new(&plan);
-        Self { networks, plan, preprocessor, device: device.clone() }
+        assert!(!networks.is_empty() && plan.previous_stage.is_none(), "networks of one stage");
+        Self { lower: Vec::new(), committees: vec![Committee::new(networks, plan, device)] }
     }
 
-    /// The plan of the models.
+    /// The plan of the models; of several plans the first, which all agree with about channels and labels.
     pub fn plan(&self) -> &Plan {
-        &self.plan
+        self.committees[0].plan()
     }
 
     /// Number of models.
     pub fn n_models(&self) -> usize {
-        self.networks.len()
+        self.lower.iter().chain(&self.committees).map(Committee::n_models).sum()
     }
 
-    /// Mean logits of a preprocessed image `[C, Z, Y, X]` on the network's own grid.
-    ///
-    /// # Panics
-    /// If the shape does not fit the data or the networks.
-    pub fn logits(&self, data: &[f32], shape: [usize; 4], options: PredictOptions, progress: &mut dyn FnMut(usize, usize)) -> Logits {
-        let mirror_axes = if options.mirror { self.plan.training.mirror_axes.clone() } else { Vec::new() };
-        let window = SlidingWindow { tile: self.plan.patch, step_fraction: options.step_fraction, mirror_axes };
-        sliding_window(&self.networks, data, shape, &window, &self.device, progress)
-    }
-
-    /// The label of every voxel of `image`, on its own grid; `case` names it in errors.
+    /// What `options` ask for about `image`, on its own grid; `case` names it in errors. `progress` hears how many tiles of
+    /// how many are done, and may break off.
     ///
     /// # Errors
-    /// [`InferError::Data`] if the image is not such as the models were trained on.
+    /// [`InferError::Data`] if the image is not such as the models were trained on, [`InferError::Memory`] if it cannot be
+    /// predicted within the memory, [`InferError::Stopped`] if `progress` broke off.
     pub fn predict(
         &self,
         case: &str,
         image: Image,
         options: PredictOptions,
-        progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Volume<u16>, InferError> {
-        let preprocessed = self.preprocessor.run(case, &image)?;
-        // Voxels are needed in one form at a time: large images would otherwise not fit.
-        drop(image);
-        let logits = self.logits(&preprocessed.data, preprocessed.shape, options, progress);
-        drop(preprocessed.data);
-        let restore = preprocessed.restore;
-        let mut labels = labels_on_crop(logits, &restore);
-        for label in labels.voxels_mut() {
-            *label = self.plan.labels[usize::from(*label)].value;
-        }
-        Ok(restore.labels_to_original(&labels))
+        progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Prediction, InferError> {
+        let lower = if self.lower.is_empty() {
+            None
+        } else {
+            let options = PredictOptions { probabilities: false, uncertainty: false, ..options };
+            Some(together(&self.lower, case, image.clone(), None, options, progress)?.labels)
+        };
+        together(&self.committees, case, image, lower.as_ref(), options, progress)
     }
 
-    /// Bytes that predicting an image on `grid` takes at its peak, tiles left out: the image with its channels as read, as
-    /// turned and as preprocessed, or a number per class and voxel of the network's grid.
-    pub fn estimated_bytes(&self, grid: &Geometry) -> u64 {
-        let (channels, classes) = (self.plan.channels.len() as f64, self.plan.labels.len() as f64);
-        let input = grid.n_voxels() as f64;
-        let working = match (grid.spacing_mm, self.plan.spacing_mm) {
-            (Some(own), Some(plan)) => input * own.iter().product::<f64>() / plan.iter().product::<f64>(),
-            _ => input,
-        };
-        // The masks of what is not zero take less than one more number.
-        let preprocessing = input * (2.0 * channels + 1.0) + working * channels;
-        let predicting = working * (channels + classes);
-        // Labels of two bytes in three forms, and the best logit so far.
-        let deciding = working * (classes + 1.0) + 1.5 * input;
-        (4.0 * preprocessing.max(predicting).max(deciding)) as u64
+    /// What predicting an image on `grid` takes at most.
+    ///
+    /// # Errors
+    /// [`InferError::Memory`] if it does not fit.
+    pub fn cost(&self, grid: &Geometry, options: PredictOptions) -> Result<Cost, InferError> {
+        let n_committees = self.committees.len().max(self.lower.len());
+        let options = PredictOptions { probabilities: options.probabilities || n_committees > 1, ..options };
+        let mut most = Cost { bytes: 0, n_blocks: 1 };
+        for committee in self.lower.iter().chain(&self.committees) {
+            let mut cost = committee.cost(grid, options)?;
+            if n_committees > 1 {
+                // The sum of the probabilities, and the image kept for the next.
+                let volumes = committee.decision().n_classes() + self.plan().channels.len();
+                cost.bytes += 4 * (grid.n_voxels() * volumes) as u64;
+            }
+            most = Cost { bytes: most.bytes.max(cost.bytes), n_blocks: most.n_blocks.max(cost.n_blocks) };
+        }
+        Ok(most)
+    }
+}
+
+/// What several committees say together: the mean of their probabilities, decided.
+fn together(
+    committees: &[Committee],
+    case: &str,
+    image: Image,
+    lower: Option<&Volume<u16>>,
+    options: PredictOptions,
+    progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+) -> Result<Prediction, InferError> {
+    let (first, others) = (&committees[0], &committees[1..]);
+    if others.is_empty() {
+        let mut prediction = first.predict(case, image, lower, options, progress)?;
+        prediction.labels = keep_largest(prediction.labels, &first.plan().postprocessing);
+        return Ok(prediction);
+    }
+    let wanted = PredictOptions { probabilities: true, ..options };
+    let mut image = Some(image);
+    let mut sums: Option<Sums> = None;
+    for (i, committee) in committees.iter().enumerate() {
+        let last = i + 1 == committees.len();
+        let own = if last { image.take() } else { image.clone() };
+        let Some(own) = own else { break };
+        let one = committee.predict(case, own, lower, wanted, progress)?;
+        let soft = Sums::of(one, committee.decision().head);
+        sums = Some(match sums {
+            None => soft,
+            Some(so_far) => so_far.plus(soft),
+        });
+    }
+    let Some(sums) = sums else { return Err(InferError::NoModel) };
+    let mut prediction = sums.decided(first, committees.len());
+    prediction.labels = keep_largest(prediction.labels, &first.plan().postprocessing);
+    if !options.probabilities {
+        prediction.probabilities = None;
+    }
+    Ok(prediction)
+}
+
+/// Probabilities of several committees, added up.
+struct Sums {
+    head: Head,
+    /// `[K]`.
+    probabilities: Vec<Volume<f32>>,
+    /// Of each committee's disagreement minus its entropy.
+    uncertainty: Option<Volume<f32>>,
+}
+
+impl Sums {
+    fn of(prediction: Prediction, head: Head) -> Self {
+        let uncertainty = prediction.uncertainty.map(|found| {
+            let mut difference = found.disagreement;
+            difference.voxels_mut().iter_mut().zip(found.entropy.voxels()).for_each(|(d, entropy)| *d -= entropy);
+            difference
+        });
+        Self { head, probabilities: prediction.probabilities.unwrap_or_default(), uncertainty }
+    }
+
+    fn plus(mut self, other: Self) -> Self {
+        let mine = self.probabilities.iter_mut().chain(&mut self.uncertainty);
+        for (sum, volume) in mine.zip(other.probabilities.iter().chain(&other.uncertainty)) {
+            sum.voxels_mut().iter_mut().zip(volume.voxels()).for_each(|(sum, value)| *sum += value);
+        }
+        self
+    }
+
+    /// The mean of `n` and its labels.
+    fn decided(mut self, by: &Committee, n: usize) -> Prediction {
+        let share = 1.0 / n as f32;
+        for volume in self.probabilities.iter_mut().chain(&mut self.uncertainty) {
+            volume.voxels_mut().iter_mut().for_each(|value| *value *= share);
+        }
+        let shape = self.probabilities[0].shape();
+        let mut labels = Volume::filled(shape, 0u16);
+        let mut entropy = Volume::filled(shape, 0.0f32);
+        let mut voxel = vec![0.0; self.probabilities.len()];
+        let mut promise = Promise::new(by.decision().n_classes());
+        for (i, (label, entropy)) in labels.voxels_mut().iter_mut().zip(entropy.voxels_mut()).enumerate() {
+            voxel.iter_mut().zip(&self.probabilities).for_each(|(value, class)| *value = class.voxels()[i]);
+            *label = by.decision().label(&voxel, 0.5);
+            *entropy = self.head.entropy(&voxel);
+            promise.add(self.head, &voxel);
+        }
+        let uncertainty = self.uncertainty.map(|mut disagreement| {
+            // The information of all members about each other: what the committees share and what is within each.
+            disagreement.voxels_mut().iter_mut().zip(entropy.voxels()).for_each(|(d, h)| *d = (*d + h).max(0.0));
+            Uncertainty { entropy, disagreement, expected_dice: promise.dice(self.head) }
+        });
+        Prediction { labels, probabilities: Some(self.probabilities), uncertainty }
+    }
+}
+
+/// Whether models see the same tiles of an image.
+fn same_view(a: &Plan, b: &Plan) -> bool {
+    a.preprocessing_key() == b.preprocessing_key() && a.patch == b.patch && a.previous_stage == b.previous_stage
+}
+
+/// Refuses models that speak of different things.
+fn agree(first_path: &Path, first: &Plan, path: &Path, plan: &Plan) -> Result<(), InferError> {
+    let difference = [
+        (
+            "their channels",
+            first.channels.len() != plan.channels.len() || !first.channels.iter().zip(&plan.channels).all(|(a, b)| a.name == b.name),
+        ),
+        ("their labels", first.labels != plan.labels || first.regions != plan.regions),
+        ("the rank of their images", first.image_rank != plan.image_rank),
+    ];
+    match difference.into_iter().find(|(_, differs)| *differs) {
+        Some((difference, _)) => Err(InferError::Ensemble { first: first_path.to_owned(), path: path.to_owned(), difference }),
+        None => Ok(()),
     }
 }
 
@@ -133,11 +283,12 @@ fn read_model(path: &Path, device: &Device) -> Result<(Network, Plan), InferErro
     let plan: Plan =
         serde_json::from_value(header["plan"].clone()).map_err(|error| wrong(format!("its plan is not understood ({error})")))?;
     plan.validate().map_err(|error| wrong(error.to_string()))?;
-    let (classes, labels) = (network.config().classes, plan.labels.len());
-    if classes != labels {
-        return Err(wrong(format!("expected a network of {labels} classes as the plan has labels, found {classes}")));
+    let (classes, expected) = (network.config().classes, if plan.regions.is_empty() { plan.labels.len() } else { plan.regions.len() });
+    if classes != expected {
+        return Err(wrong(format!("expected a network of {expected} outputs as the plan has labels or regions, found {classes}")));
     }
-    let (inputs, channels) = (network.config().input_channels, plan.channels.len());
+    let shown = if plan.previous_stage.is_some() { plan.labels.len() - 1 } else { 0 };
+    let (inputs, channels) = (network.config().input_channels, plan.channels.len() + shown);
     if inputs != channels {
         return Err(wrong(format!("expected a network of {channels} channels as the plan has, found {inputs}")));
     }
@@ -179,7 +330,7 @@ mod tests {
     }
 
     /// A network that never says background.
-    fn ensemble() -> Ensemble {
+    fn network() -> Network {
         let (plan, device) = (plan(), Device::cpu());
         let config = serde_json::from_value(serde_json::to_value(&plan.network).unwrap()).unwrap();
         let mut network = Network::new(&config, &mut rand_chacha::ChaCha8Rng::seed_from_u64(2), &device).unwrap();
@@ -191,7 +342,11 @@ mod tests {
             }
         }
         assert!(n_heads > 0, "the heads have another name now");
-        Ensemble::new(vec![network], plan, &device)
+        network
+    }
+
+    fn ensemble() -> Ensemble {
+        Ensemble::new(vec![network()], plan(), &Device::cpu())
     }
 
     #[test]
@@ -203,7 +358,7 @@ mod tests {
             let mut plan = ensemble.plan().clone();
             plan.training.mirror_axes = axes;
             paths.push(folder.path().join(format!("{name}.safetensors")));
-            ModelFile::write(paths.last().unwrap(), &ensemble.networks[0], &serde_json::json!({ "plan": plan })).unwrap();
+            ModelFile::write(paths.last().unwrap(), &network(), &serde_json::json!({ "plan": plan })).unwrap();
         }
         let together = Ensemble::load(&paths, &Device::cpu()).unwrap();
         assert_eq!((together.n_models(), &together.plan().training.mirror_axes[..]), (3, &[1][..]));
@@ -211,7 +366,7 @@ mod tests {
 
     fn predict(channel: &Volume<f32>, geometry: &Geometry) -> Volume<u16> {
         let image = Image { channels: vec![channel.clone()], geometry: geometry.clone(), header: Default::default() };
-        ensemble().predict("x", image, PredictOptions::default(), &mut |_, _| {}).unwrap()
+        ensemble().predict("x", image, PredictOptions::default(), &mut |_, _| ControlFlow::Continue(())).unwrap().labels
     }
 
     #[test]

@@ -25,6 +25,30 @@ pub enum InferError {
         /// What was expected and found.
         finding: String,
     },
+    /// A model of a cascade's last stage was given without those of the stage before.
+    #[error("{path} refines the labels of a model of configuration {stage}, and none is given; name that model too, before the images", path = path.display())]
+    NoLowerStage {
+        /// The model.
+        path: PathBuf,
+        /// The configuration whose labels it is shown.
+        stage: String,
+    },
+    /// The image does not fit the memory, whatever is done.
+    #[error(
+        "predicting the image takes {needed:.1} GB of memory even in blocks, and {limit:.1} GB are allowed: on the model's spacing it has {x} x {y} x {z} voxels; check its spacing, or allow more with --memory",
+        needed = *needed_bytes as f64 / 1e9, limit = *limit_bytes as f64 / 1e9, z = working[0], y = working[1], x = working[2]
+    )]
+    Memory {
+        /// Its shape on the plan's spacing, `[Z, Y, X]`.
+        working: [usize; 3],
+        /// Bytes it takes at least.
+        needed_bytes: u64,
+        /// Bytes it may take.
+        limit_bytes: u64,
+    },
+    /// Whoever asked for the prediction does not want it any more.
+    #[error("not predicted: stopped on request")]
+    Stopped,
     /// Two models of an ensemble were made for different things.
     #[error("{path} and {first} cannot be averaged: they differ in {difference}; predict with each by itself", path = path.display(), first = first.display())]
     Ensemble {

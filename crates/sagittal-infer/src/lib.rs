@@ -1,18 +1,24 @@
 //! Whole images by tiles: mirroring, ensembles, back to the input's grid.
 //!
-//! An [`Ensemble`] is one or several models with one plan. It predicts an [`sagittal_image::Image`] as it was read and
-//! gives labels on that image's own grid. Axes: `K` classes, `C` channels, `Z Y X` spatial, slowest first.
+//! An [`Ensemble`] is one or several models. It predicts an [`sagittal_image::Image`] as it was read and gives labels on that
+//! image's own grid. Slices are decided as tiles finish them, so that memory does not grow with the classes of all voxels. Axes: `K` classes, `C` channels, `Z Y X` spatial, slowest first.
 #![forbid(unsafe_code)]
 
+mod assembly;
+mod committee;
+mod cost;
+mod decision;
 mod ensemble;
 mod error;
+mod front;
 mod importance;
+mod members;
 mod mirroring;
-mod restore;
+mod postprocess;
 mod sliding_window;
+mod soft;
 mod tiles;
 
-pub use ensemble::{Ensemble, PredictOptions};
+pub use committee::Cost;
+pub use ensemble::{Ensemble, PredictOptions, Prediction, Uncertainty};
 pub use error::InferError;
-pub use restore::labels_on_crop;
-pub use sliding_window::{Logits, SlidingWindow, sliding_window};

@@ -69,6 +69,14 @@ pub(crate) fn count(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Reads a part of one, from 0 to 1.
+pub(crate) fn part(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(number) if (0.0..=1.0).contains(&number) => Ok(number),
+        _ => Err("expected a number from 0 to 1, such as 0.7".to_owned()),
+    }
+}
+
 /// Splits `1.5h` into 1.5 and `h`. Signs and exponents are no part of what people type here.
 fn leading_number(text: &str) -> Option<(f64, &str)> {
     let end = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{OnDevice, Seeded};
+use super::{OnDevice, Seeded, quantity};
 use crate::outcome::WrongUse;
 
 /// Write a label map for every image, on the image's own grid
@@ -12,7 +12,9 @@ use crate::outcome::WrongUse;
 #[command(after_help = "Examples:\n  sagittal predict run/fold_0/model.safetensors scan.nii.gz -o labels\n  \
                         sagittal predict run imagesTs -o labels --no-mirror\n\n\
                         First the models, then the images. A model is a .safetensors file, or a run's folder, which stands for all \
-                        of its folds; the logits of several models are averaged.")]
+                        of its folds; several models are averaged. A model of a cascade's last stage is shown what the others find.\n\n\
+                        --uncertainty writes quality.json too: of every case the Dice that the probabilities promise for each label, \
+                        and whether it is flagged. It is a sign of doubt, not a measurement.")]
 pub(crate) struct PredictArgs {
     /// Models, then inputs: image files, folders of images, or data sets
     #[arg(required = true, num_args = 2.., value_names = ["MODEL", "INPUT"])]
@@ -25,6 +27,22 @@ pub(crate) struct PredictArgs {
     /// Leave out mirrored copies: several times faster, a little less accurate
     #[arg(long)]
     pub(crate) no_mirror: bool,
+
+    /// Also write the probabilities of all classes, CASE.npz as nnU-Net does; memory then grows with the number of classes
+    #[arg(long)]
+    pub(crate) probabilities: bool,
+
+    /// Also write how sure each voxel is (entropy/ and disagreement/ of models and mirrored copies, 0 to 1) and quality.json
+    #[arg(long)]
+    pub(crate) uncertainty: bool,
+
+    /// With --uncertainty: flag a case if the Dice that its probabilities promise is below this for any label
+    #[arg(long, value_name = "DICE", default_value_t = 0.7, requires = "uncertainty", value_parser = quantity::part)]
+    pub(crate) flag_below: f64,
+
+    /// Memory to stay within, such as 4G; large images are then worked on in blocks [default: what the machine has free]
+    #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
+    pub(crate) memory: Option<u64>,
 
     #[command(flatten)]
     pub(crate) on: OnDevice,

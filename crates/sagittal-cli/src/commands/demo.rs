@@ -72,7 +72,16 @@ pub(crate) fn run(args: &DemoArgs, messages: &Messages) -> anyhow::Result<Outcom
     messages.say(evaluate::in_words(&validation));
 
     messages.say("\n== predict and evaluate: the test cases");
-    let prediction = PredictArgs { paths: vec![run.clone(), data.clone()], output: labels.clone(), no_mirror: false, on: args.on };
+    let prediction = PredictArgs {
+        paths: vec![run.clone(), data.clone()],
+        output: labels.clone(),
+        no_mirror: false,
+        probabilities: false,
+        uncertainty: false,
+        flag_below: 0.0,
+        memory: None,
+        on: args.on,
+    };
     let predicted = predict::predict(&prediction, messages, &stop)?;
     if let Some((case, reason)) = predicted.failed.first() {
         bail!("case {case}: {reason}");

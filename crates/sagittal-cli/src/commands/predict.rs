@@ -1,37 +1,49 @@
 //! `sagittal predict`: a label map for every image, on the image's own grid.
 
 mod inputs;
+mod quality;
 
-use std::path::{Path, PathBuf};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
 use sagittal_data::{Case, DataError, Dataset, Layout};
-use sagittal_image::io::{self, Format};
-use sagittal_infer::{Ensemble, InferError, PredictOptions};
+use sagittal_image::{
+    Geometry, Volume,
+    io::{self, Format, SourceHeader},
+};
+use sagittal_infer::{Cost, Ensemble, InferError, PredictOptions, Uncertainty};
 use sagittal_tensor::Device;
 use serde_json::{Value, json};
 
 use crate::{
     args::PredictArgs,
+    machine::usable_memory_bytes,
     messages::{Messages, Unit},
     outcome::{Outcome, WrongUse},
     stop::Stop,
 };
+use quality::Quality;
 
 pub(crate) fn run(args: &PredictArgs, messages: &Messages) -> anyhow::Result<Outcome> {
     let stop = Stop::on_ctrl_c()?;
-    let Predicted { written, failed } = predict(args, messages, &stop)?;
+    let Predicted { written, failed, flagged } = predict(args, messages, &stop)?;
     let words = || {
         let mut lines = vec![format!("wrote {} label map(s) to {}", written.len(), args.output.display())];
         if !failed.is_empty() {
             lines.push(format!("{} case(s) failed:", failed.len()));
         }
         lines.extend(failed.iter().map(|(case, reason)| format!("    {case}: {reason}")));
+        if !flagged.is_empty() {
+            lines.push(format!("{} case(s) to look at first, see quality.json: {}", flagged.len(), flagged.join(", ")));
+        }
         lines.join("\n")
     };
     let failures: Vec<Value> = failed.iter().map(|(case, reason)| json!({ "case": case, "reason": reason })).collect();
     let files: Vec<Value> = written.iter().map(|(case, file)| json!({ "case": case, "labels": file })).collect();
-    messages.result(&json!({ "written": files, "failed": failures }), words)?;
+    messages.result(&json!({ "written": files, "failed": failures, "flagged": flagged }), words)?;
     Ok(if failed.is_empty() { Outcome::Done } else { Outcome::SomeFailed })
 }
 
@@ -40,6 +52,8 @@ pub(crate) fn run(args: &PredictArgs, messages: &Messages) -> anyhow::Result<Out
 pub(crate) struct Predicted {
     pub(crate) written: Vec<(String, PathBuf)>,
     pub(crate) failed: Vec<(String, String)>,
+    /// Cases whose labels the models are unsure of, where that was asked for.
+    pub(crate) flagged: Vec<String>,
 }
 
 /// Predicts all cases; a bad one does not stop the rest.
@@ -50,7 +64,13 @@ pub(crate) fn predict(args: &PredictArgs, messages: &Messages, stop: &Stop) -> a
     let cases = inputs::find(inputs, ensemble.plan().channels.len())?;
     refuse_to_overwrite_inputs(&cases, &args.output)?;
     std::fs::create_dir_all(&args.output).with_context(|| format!("cannot make {}", args.output.display()))?;
-    let options = PredictOptions { mirror: !args.no_mirror, ..PredictOptions::default() };
+    let options = PredictOptions {
+        mirror: !args.no_mirror,
+        probabilities: args.probabilities,
+        uncertainty: args.uncertainty,
+        memory_bytes: args.memory.or_else(usable_memory_bytes),
+        ..PredictOptions::default()
+    };
     let mirroring = if options.mirror { "mirrored copies averaged" } else { "without mirroring" };
     messages.say(format_args!("predicting {} case(s) with {} model(s), {mirroring}", cases.len(), ensemble.n_models()));
     let mut predicted = Predicted::default();
@@ -60,20 +80,30 @@ pub(crate) fn predict(args: &PredictArgs, messages: &Messages, stop: &Stop) -> a
         if cases.len() == 1 {
             progress.set(done as u64, total as u64);
         }
+        if stop.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
+    let mut quality = Quality::new(ensemble.plan(), args.flag_below);
     for case in &cases {
         if stop.requested() {
-            predicted.failed.push((case.id.clone(), "not predicted: stopped on request".to_owned()));
+            predicted.failed.push((case.id.clone(), InferError::Stopped.to_string()));
             continue;
         }
         match predict_file(&ensemble, case, &args.output, options, messages, &mut tiles) {
-            Ok(file) => predicted.written.push((case.id.clone(), file)),
+            Ok((file, uncertainty)) => {
+                predicted.written.push((case.id.clone(), file));
+                if let Some(found) = uncertainty {
+                    quality.add(&case.id, &found.expected_dice);
+                    // After every case, so that what was found is not lost with a later one.
+                    quality.write(&args.output)?;
+                }
+            }
             Err(error) => predicted.failed.push((case.id.clone(), reason(case, &error))),
         }
         if cases.len() > 1 {
             progress.advance();
         }
     }
+    predicted.flagged = quality.flagged();
     Ok(predicted)
 }
 
@@ -85,6 +115,7 @@ fn reason(case: &Case, error: &anyhow::Error) -> String {
     };
     match data {
         Some(DataError::Image { .. }) => error.chain().skip(1).map(ToString::to_string).collect::<Vec<_>>().join(": "),
+        _ if matches!(error.downcast_ref(), Some(InferError::Memory { .. })) => format!("{}: {error}", case.images[0].display()),
         Some(DataError::Case { finding, cure, .. }) => format!("{}: {finding}; {cure}", case.images[0].display()),
         _ => format!("{error:#}"),
     }
@@ -106,27 +137,47 @@ fn output_file(case: &Case, folder: &Path) -> PathBuf {
     folder.join(format!("{}{}", case.id, label_extension(&case.images[0])))
 }
 
-/// Reads the case, predicts it and writes its label map; returns the file.
+/// Reads the case, predicts it and writes what was asked for; returns the label map's file.
 fn predict_file(
     ensemble: &Ensemble,
     case: &Case,
     folder: &Path,
     options: PredictOptions,
     messages: &Messages,
-    tiles: &mut dyn FnMut(usize, usize),
-) -> anyhow::Result<PathBuf> {
+    tiles: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+) -> anyhow::Result<(PathBuf, Option<Uncertainty>)> {
     let dataset = dataset_of(ensemble);
     let image = dataset.read_image(case)?;
     let (geometry, header) = (image.geometry.clone(), image.header.clone());
-    let n_bytes = ensemble.estimated_bytes(&geometry);
-    if n_bytes > LARGE_BYTES {
+    let Cost { bytes, n_blocks } = ensemble.cost(&geometry, options)?;
+    if bytes > LARGE_BYTES || n_blocks > 1 {
         let [z, y, x] = geometry.shape;
-        messages.say(format_args!("{}: {x} x {y} x {z} voxels, about {:.1} GB of memory", case.id, n_bytes as f64 / 1e9));
+        let blocks = if n_blocks > 1 { format!(", in {n_blocks} blocks to stay within it") } else { String::new() };
+        messages.say(format_args!("{}: {x} x {y} x {z} voxels, at most {:.1} GB of memory{blocks}", case.id, bytes as f64 / 1e9));
     }
-    let labels = ensemble.predict(&case.id, image, options, tiles)?;
+    let prediction = ensemble.predict(&case.id, image, options, tiles)?;
     let path = output_file(case, folder);
-    io::write_label_map(&path, &labels, &geometry, &header)?;
-    Ok(path)
+    io::write_label_map(&path, &prediction.labels, &geometry, &header)?;
+    if let Some(classes) = &prediction.probabilities {
+        anyhow::bail!("TEMPORARY {}", classes.len());
+    }
+    if let Some(found) = &prediction.uncertainty {
+        for (name, volume) in [("entropy", &found.entropy), ("disagreement", &found.disagreement)] {
+            write_map(&folder.join(name), &path, volume, &geometry, &header)?;
+        }
+    }
+    Ok((path, prediction.uncertainty))
+}
+
+/// Writes a map of numbers from 0 to 1 into a folder of its own, under the name of the label map. Pictures hold whole
+/// numbers: there 255 is 1.
+fn write_map(folder: &Path, labels: &Path, values: &Volume<f32>, geometry: &Geometry, header: &SourceHeader) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let path = folder.join(labels.file_name().unwrap_or_default());
+    let is_picture = Format::of_path(&path).is_some_and(Format::is_picture);
+    let scaled = is_picture.then(|| values.map(|value| (255.0 * value.clamp(0.0, 1.0)).round()));
+    io::write_image(&path, &[scaled.unwrap_or_else(|| values.clone())], geometry, header)?;
+    Ok(())
 }
 
 /// Predictions that need more than this say so before they start.
@@ -152,6 +203,8 @@ fn dataset_of(ensemble: &Ensemble) -> Dataset {
         layout: Layout::Folders,
         channels: plan.channels.iter().map(|channel| channel.name.clone()).collect(),
         labels: plan.labels.clone(),
+        regions: plan.regions.clone(),
+        ignore_label: plan.ignore_label,
         mask_values: Vec::new(),
         training: Vec::new(),
         test: Vec::new(),

@@ -1,6 +1,7 @@
 //! Times of the whole way, on the built-in hippocampus phantom: starting, preprocessing, prediction.
 
 use std::{
+    ops::ControlFlow,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -62,7 +63,7 @@ fn prediction(dataset: &Dataset, plan: &Plan, device: &Device) -> anyhow::Result
     let ensemble = Ensemble::new(vec![network], plan.clone(), device);
     let Some(case) = dataset.test.first() else { bail!("the built-in phantom has no test case") };
     let median_ms = timing::median_ms(|| {
-        ensemble.predict(&case.id, dataset.read_image(case)?, PredictOptions::default(), &mut |_, _| ())?;
+        ensemble.predict(&case.id, dataset.read_image(case)?, PredictOptions::default(), &mut |_, _| ControlFlow::Continue(()))?;
         Ok(())
     })?;
     Ok(Row { work: NAME, pass: "predict", median_ms, gflop: None, cases_per_s: Some(1e3 / median_ms) })

@@ -1,5 +1,7 @@
 //! The end of a training: its validation cases as whole images, predicted, written and scored.
 
+use std::ops::ControlFlow;
+
 use anyhow::{Context, bail};
 use sagittal_data::{Dataset, Fold, Plan, Seed};
 use sagittal_image::{LabelMap, io};
@@ -39,7 +41,7 @@ pub(super) fn score(
         let case = dataset.training_case(id).context("the data set does not have it any more")?;
         let (image, reference) = (dataset.read_image(case)?, dataset.read_labels(case)?);
         let (geometry, header) = (image.geometry.clone(), image.header.clone());
-        let labels = ensemble.predict(id, image, PredictOptions::default(), &mut |_, _| {})?;
+        let labels = ensemble.predict(id, image, PredictOptions::default(), &mut |_, _| ControlFlow::Continue(()))?.labels;
         io::write_label_map(&target.join(format!("{id}{}", label_extension(&case.images[0]))), &labels, &geometry, &header)?;
         let inside = dataset.read_region(case)?.map(|mask| mask.labels.map(|&value| value != 0));
         if inside.is_some() {

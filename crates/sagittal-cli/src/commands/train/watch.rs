@@ -2,6 +2,7 @@
 
 use std::{
     io::IsTerminal,
+    ops::ControlFlow,
     time::{Duration, Instant},
 };
 
@@ -125,7 +126,7 @@ impl<'a> Watch<'a> {
         let start = Instant::now();
         let ensemble = Ensemble::new(vec![network.clone()], self.plan.clone(), self.device);
         let options = PredictOptions { mirror: false, ..PredictOptions::default() };
-        let labels = ensemble.predict(&picture.case, picture.image.clone(), options, &mut |_, _| {})?;
+        let labels = ensemble.predict(&picture.case, picture.image.clone(), options, &mut |_, _| ControlFlow::Continue(()))?.labels;
         let prediction = LabelMap { labels, geometry: picture.reference.geometry.clone(), header: picture.reference.header.clone() };
         let values: Vec<u16> = self.plan.labels.iter().skip(1).map(|label| label.value).collect();
         let scores = sagittal_metrics::score_case(&prediction, &picture.reference, &values, picture.region.as_ref())?;

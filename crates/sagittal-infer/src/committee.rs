@@ -1,0 +1,182 @@
+//! One or several networks that were trained by one plan: they look at the same tiles, and their logits are averaged.
+
+use crate::{
+    InferError, PredictOptions,
+    assembly::{Assembly, OnCrop, UncertaintyOnCrop, rows_needed},
+    cost::Work,
+    decision::Decision,
+    ensemble::{Prediction, Uncertainty},
+    sliding_window::{SlidingWindow, View},
+    soft::{Head, Promise},
+};
+use sagittal_data::{
+    Plan,
+    preprocess::{Preprocessed, Preprocessor},
+};
+use sagittal_image::{Geometry, Image, Reorientation, Volume, probability_taps};
+use sagittal_nets::Network;
+use sagittal_tensor::Device;
+use std::ops::ControlFlow;
+
+/// Networks with one plan.
+#[derive(Clone, Debug)]
+pub(crate) struct Committee {
+    networks: Vec<Network>,
+    plan: Plan,
+    preprocessor: Preprocessor,
+    decision: Decision,
+    device: Device,
+}
+
+/// What a prediction would take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Bytes of memory at the peak.
+    pub bytes: u64,
+    /// Blocks of rows in which the image is worked on, to stay within the limit.
+    pub n_blocks: usize,
+}
+
+impl Committee {
+    pub(crate) fn new(networks: Vec<Network>, plan: Plan, device: &Device) -> Self {
+        let (preprocessor, decision) = (Preprocessor::new(&plan), Decision::of(&plan));
+        let networks = networks.into_iter().map(Network::for_prediction).collect();
+        Self { networks, plan, preprocessor, decision, device: device.clone() }
+    }
+
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    pub(crate) fn decision(&self) -> &Decision {
+        &self.decision
+    }
+
+    pub(crate) fn n_models(&self) -> usize {
+        self.networks.len()
+    }
+
+    /// Lets another network of the same plan take part.
+    pub(crate) fn join(&mut self, network: Network, plan: &Plan) {
+        self.networks.push(network.for_prediction());
+        self.plan.training.mirror_axes.retain(|axis| plan.training.mirror_axes.contains(axis));
+    }
+
+    /// Everything that was asked for about an image, on its own grid. `lower` are the labels of the stage before, if the
+    /// plan has one. `progress` hears how many tiles of how many are done.
+    pub(crate) fn predict(
+        &self,
+        case: &str,
+        image: Image,
+        lower: Option<&Volume<u16>>,
+        options: PredictOptions,
+        progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Prediction, InferError> {
+        let (n_channels, n_voxels) = (image.channels.len(), image.geometry.n_voxels());
+        let Preprocessed { mut data, mut shape, restore } = self.preprocessor.run(case, &image)?;
+        // Voxels are needed in one form at a time: large images would otherwise not fit.
+        drop(image);
+        if let Some(lower) = lower {
+            data.extend(self.preprocessor.previous_stage(lower, &restore, [shape[1], shape[2], shape[3]]));
+            shape[0] = data.len() / shape[1..].iter().product::<usize>();
+        }
+        let window = self.window(options);
+        let [_, working @ ..] = shape;
+        let on_crop = restore.shape_before_resampling();
+        let taps = probability_taps(working, on_crop, restore.working_spacing_mm.zip(restore.spacing_mm));
+        let n_soft = self.n_soft(options);
+        let network = self.networks[0].config();
+        let work = Work { window: &window, network, n_networks: self.networks.len(), n_channels, n_voxels, working, taps: &taps, n_soft };
+        let n_rows = self.rows_within(&work, options)?;
+        let volume = || Volume::filled(on_crop, 0.0);
+        let mut result = OnCrop {
+            labels: Volume::filled(on_crop, 0),
+            probabilities: options.probabilities.then(|| (0..self.decision.n_classes()).map(|_| volume()).collect()),
+            uncertainty: options.uncertainty.then(|| UncertaintyOnCrop {
+                entropy: volume(),
+                disagreement: volume(),
+                promise: Promise::new(self.decision.n_classes()),
+            }),
+        };
+        let view = View { data: &data, shape, networks: &self.networks, head: self.decision.head, device: &self.device };
+        let n_values = self.decision.n_classes() + usize::from(window.disagreement);
+        let total = work.blocks(n_rows).map(|rows| window.n_tiles(working, &rows_needed(&taps[1], &rows))).sum();
+        let mut done = 0;
+        for rows in work.blocks(n_rows) {
+            let mut assembly = Assembly::new(&taps, rows.clone(), n_values, &self.decision, &mut result);
+            let needed = rows_needed(&taps[1], &rows);
+            let mut count = |n| {
+                done += n;
+                progress(done, total)
+            };
+            if window.run(&view, needed, &mut |slice| assembly.push(slice), &mut count).is_break() {
+                return Err(InferError::Stopped);
+            }
+        }
+        drop(data);
+        let OnCrop { labels, probabilities, uncertainty } = result;
+        // Outside of what was cut out there is background, for sure.
+        let outside = |class: usize| if class == 0 && self.decision.head == Head::Classes { 1.0 } else { 0.0 };
+        let soft = |volume: Volume<f32>, fill| restore.to_original(&volume, fill);
+        Ok(Prediction {
+            labels: restore.labels_to_original(&labels),
+            probabilities: probabilities.map(|classes| classes.into_iter().enumerate().map(|(k, class)| soft(class, outside(k))).collect()),
+            uncertainty: uncertainty.map(|found| Uncertainty {
+                entropy: soft(found.entropy, 0.0),
+                disagreement: soft(found.disagreement, 0.0),
+                expected_dice: found.promise.dice(self.decision.head),
+            }),
+        })
+    }
+
+    /// What predicting an image on `grid` takes, if nothing of it can be cut off.
+    pub(crate) fn cost(&self, grid: &Geometry, options: PredictOptions) -> Result<Cost, InferError> {
+        let grid_here = match self.plan.orientation {
+            sagittal_data::plan::OrientationRule::Canonical => Reorientation::of(grid).geometry(grid),
+            sagittal_data::plan::OrientationRule::File => grid.clone(),
+        };
+        let shape = self.plan.axis_order.map(|axis| grid_here.shape[axis]);
+        let own_mm = grid_here.spacing_mm.map(|spacing| self.plan.axis_order.map(|axis| spacing[axis]));
+        let working_mm = self.plan.spacing_mm.filter(|_| own_mm.is_some()).map(|mut spacing| {
+            if let (Some(own), 1) = (own_mm, self.plan.patch[0]) {
+                spacing[0] = own[0];
+            }
+            spacing
+        });
+        let spacings_mm = working_mm.zip(own_mm);
+        let working = spacings_mm
+            .map_or(shape, |(working, own)| std::array::from_fn(|a| ((shape[a] as f64 * own[a] / working[a]).round() as usize).max(1)));
+        let taps = probability_taps(working, shape, spacings_mm);
+        let window = self.window(options);
+        let work = Work {
+            window: &window,
+            network: self.networks[0].config(),
+            n_networks: self.networks.len(),
+            n_channels: self.plan.channels.len(),
+            n_voxels: grid.n_voxels(),
+            working,
+            taps: &taps,
+            n_soft: self.n_soft(options),
+        };
+        let n_rows = self.rows_within(&work, options)?;
+        Ok(Cost { bytes: work.bytes(n_rows), n_blocks: work.blocks(n_rows).count() })
+    }
+
+    fn rows_within(&self, work: &Work<'_>, options: PredictOptions) -> Result<usize, InferError> {
+        work.rows_within(options.memory_bytes).ok_or_else(|| InferError::Memory {
+            working: work.working,
+            needed_bytes: work.bytes(1),
+            limit_bytes: options.memory_bytes.unwrap_or(u64::MAX),
+        })
+    }
+
+    fn n_soft(&self, options: PredictOptions) -> usize {
+        let probabilities = if options.probabilities { self.decision.n_classes() } else { 0 };
+        probabilities + if options.uncertainty { 2 } else { 0 }
+    }
+
+    fn window(&self, options: PredictOptions) -> SlidingWindow {
+        let mirror_axes = if options.mirror { self.plan.training.mirror_axes.clone() } else { Vec::new() };
+        SlidingWindow { tile: self.plan.patch, step_fraction: options.step_fraction, mirror_axes, disagreement: options.uncertainty }
+    }
+}

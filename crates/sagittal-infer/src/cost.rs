@@ -1,0 +1,88 @@
+//! What a prediction takes of memory, and how it is made to fit.
+//!
+//! Besides the image and the label map a prediction holds the sums of the slices that tiles still add to and three slices
+//! of the input's size, all with a number per class. Where that is too much, the image is worked on in blocks of rows, and
+//! the tiles that reach into two blocks are predicted twice.
+
+use crate::{
+    assembly::rows_needed,
+    sliding_window::{SlidingWindow, tiles_per_batch},
+};
+use sagittal_image::Tap;
+use sagittal_nets::NetworkConfig;
+use std::ops::Range;
+
+const F32: u64 = 4;
+/// The program with its threads' own buffers.
+const PROGRAM_BYTES: u64 = 100 << 20;
+
+/// A prediction as its memory sees it.
+pub(crate) struct Work<'a> {
+    pub(crate) window: &'a SlidingWindow,
+    pub(crate) network: &'a NetworkConfig,
+    /// Number of networks.
+    pub(crate) n_networks: usize,
+    /// Channels and voxels of the input as it was read.
+    pub(crate) n_channels: usize,
+    pub(crate) n_voxels: usize,
+    /// Shape on the network's grid, `[Z, Y, X]`.
+    pub(crate) working: [usize; 3],
+    /// From there to the input's spacing.
+    pub(crate) taps: &'a [Vec<Tap>; 3],
+    /// Volumes of `f32` that are kept beside the labels.
+    pub(crate) n_soft: usize,
+}
+
+impl Work<'_> {
+    /// Bytes at the peak, in blocks of `n_rows` rows of the input.
+    pub(crate) fn bytes(&self, n_rows: usize) -> u64 {
+        let (input, working) = (self.n_voxels as u64, self.working.iter().product::<usize>() as u64);
+        let channels = self.n_channels as u64;
+        // The image as read, turned and preprocessed; the mask of what is not zero takes less than one more number.
+        let preprocessing = F32 * (input * (2 * channels + 1) + working * channels);
+        let n_values = (self.network.classes + usize::from(self.window.disagreement)) as u64;
+        let rows_in = self.blocks(n_rows).map(|rows| rows_needed(&self.taps[1], &rows).len()).max().unwrap_or(0);
+        let front = self.window.tile[0].min(self.working[0]) * rows_in * self.working[2];
+        let slices = 3 * n_rows * self.taps[2].len();
+        let soft = self.n_soft as u64 + if self.n_soft > 0 { 2 } else { 0 };
+        // Labels of two bytes in three forms while they are turned back.
+        let held = F32 * (working * self.network.input_channels as u64 + input * soft) + 6 * input;
+        let predicting = held + F32 * n_values * (front + slices) as u64 + self.network_bytes();
+        PROGRAM_BYTES + preprocessing.max(predicting)
+    }
+
+    /// The input's rows in blocks of `n_rows`.
+    pub(crate) fn blocks(&self, n_rows: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let n = self.taps[1].len();
+        (0..n).step_by(n_rows.max(1)).map(move |first| first..(first + n_rows).min(n))
+    }
+
+    /// The largest number of rows in a block, all of about the same size, that stays within `limit` bytes; `None` if not
+    /// even single rows do.
+    pub(crate) fn rows_within(&self, limit: Option<u64>) -> Option<usize> {
+        let n = self.taps[1].len().max(1);
+        let Some(limit) = limit else { return Some(n) };
+        (1..=n).map(|n_blocks| n.div_ceil(n_blocks)).find(|n_rows| self.bytes(*n_rows) <= limit)
+    }
+
+    /// One batch of tiles in the network, its weights (in the file's order and in that of the processor), and the room
+    /// in which weights are read.
+    fn network_bytes(&self) -> u64 {
+        let config = self.network;
+        let batch = tiles_per_batch(self.window.tile) as u64;
+        let mut size = self.window.tile;
+        let (mut skips, mut deepest) = (0, 0);
+        for (stride, &features) in config.strides.iter().zip(&config.features) {
+            size = std::array::from_fn(|a| size[a].div_ceil(stride[a]));
+            let numbers = (features * size.iter().product::<usize>()) as u64;
+            // Two convolutions' inputs and outputs beside the skip connections so far.
+            deepest = deepest.max(skips + 2 * numbers);
+            skips += numbers;
+        }
+        let tile = self.window.tile.iter().product::<usize>() as u64;
+        let finest = tile * config.features[0] as u64;
+        let heads = tile * (config.features[0] + 2 * config.classes) as u64;
+        let activations = deepest.max(skips + finest).max(3 * finest).max(heads) + 2 * tile * config.input_channels as u64;
+        F32 * (batch * activations + 3 * config.n_parameters() * self.n_networks as u64)
+    }
+}

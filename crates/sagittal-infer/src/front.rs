@@ -1,0 +1,136 @@
+//! The slices of an image that tiles still add to: all that prediction holds of its logits.
+//!
+//! Tiles come in the order of their first slice. Once no further tile begins before a slice, its sums are final, and the
+//! slice is handed on and forgotten: memory grows with the thickness of a tile, not with that of the image.
+
+use crate::importance::{axis_totals, axis_weights};
+use rayon::prelude::*;
+use std::{collections::VecDeque, ops::Range};
+
+/// Where a tile lies in an image that was padded with zeros to at least a tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TilePlace {
+    /// Its first voxel in the padded image, `[Z, Y, X]`.
+    pub(crate) origin: [usize; 3],
+    /// Its size.
+    pub(crate) size: [usize; 3],
+    /// Voxels of padding before the image.
+    pub(crate) below: [usize; 3],
+}
+
+impl TilePlace {
+    /// Of the voxels `of` of the image along an axis those under the tile, and the tile's voxel at the first of them.
+    pub(crate) fn overlap(&self, axis: usize, of: &Range<usize>) -> (Range<usize>, usize) {
+        let (origin, below) = (self.origin[axis], self.below[axis]);
+        let first = origin.saturating_sub(below).max(of.start);
+        let end = (origin + self.size[axis]).saturating_sub(below).min(of.end).max(first);
+        (first..end, (first + below).saturating_sub(origin))
+    }
+}
+
+/// What a tile says: values of every voxel, and how they are to be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TileValues<'a> {
+    /// `[Z, Y, X, V]`.
+    pub(crate) values: &'a [f32],
+    /// `V`, at most the front's.
+    pub(crate) n_values: usize,
+    /// Axes along which they are mirrored.
+    pub(crate) mirrored: &'a [usize],
+    /// They count this much, besides their place in the tile.
+    pub(crate) share: f32,
+}
+
+/// Sums of weighted tiles over some slices and rows.
+pub(crate) struct Front {
+    rows: Range<usize>,
+    n_x: usize,
+    n_values: usize,
+    below: [usize; 3],
+    weights: [Vec<f32>; 3],
+    totals: [Vec<f32>; 3],
+    /// Slice of the image that `slices[0]` is.
+    first: usize,
+    /// `[Y, X, V]` each.
+    slices: VecDeque<Vec<f32>>,
+    spare: Vec<Vec<f32>>,
+}
+
+impl Front {
+    /// Sums of `n_values` for each voxel of the rows `rows` and all `n_x` columns, with nothing added yet. `starts` are
+    /// those of the tiles in the image padded by `below`, for each axis.
+    pub(crate) fn new(
+        rows: Range<usize>,
+        n_x: usize,
+        n_values: usize,
+        tile: [usize; 3],
+        padded: [usize; 3],
+        below: [usize; 3],
+        starts: &[Vec<usize>; 3],
+    ) -> Self {
+        let weights: [Vec<f32>; 3] = std::array::from_fn(|a| axis_weights(tile[a]));
+        let totals = std::array::from_fn(|a| axis_totals(padded[a], &starts[a], &weights[a]));
+        Self { rows, n_x, n_values, below, weights, totals, first: 0, slices: VecDeque::new(), spare: Vec::new() }
+    }
+
+    /// Makes room up to slice `end` of the image.
+    pub(crate) fn reach(&mut self, end: usize) {
+        let len = self.rows.len() * self.n_x * self.n_values;
+        while self.first + self.slices.len() < end {
+            let slice = self.spare.pop().map_or_else(
+                || vec![0.0; len],
+                |mut slice| {
+                    slice.fill(0.0);
+                    slice
+                },
+            );
+            self.slices.push_back(slice);
+        }
+    }
+
+    /// Adds a tile, weighted by the place of each voxel in it.
+    pub(crate) fn add(&mut self, place: &TilePlace, tile: TileValues<'_>) {
+        let TileValues { values, n_values, mirrored, share } = tile;
+        let [n_z, n_y, n_x] = place.size;
+        let slices = self.first..self.first + self.slices.len();
+        let (zs, tile_z) = place.overlap(0, &slices);
+        let (ys, tile_y) = place.overlap(1, &self.rows);
+        let (xs, tile_x) = place.overlap(2, &(0..self.n_x));
+        let at = |axis: usize, i: usize, n: usize| if mirrored.contains(&axis) { n - 1 - i } else { i };
+        let (first, rows, n_own, columns, weights) = (self.first, &self.rows, self.n_values, self.n_x, &self.weights);
+        let touched = self.slices.par_iter_mut().enumerate().skip(zs.start - first).take(zs.len());
+        touched.for_each(|(i, slice)| {
+            let z = tile_z + first + i - zs.start;
+            for (row, y) in ys.clone().zip(tile_y..) {
+                let row_weight = share * weights[0][z] * weights[1][y];
+                let from = &values[(at(0, z, n_z) * n_y + at(1, y, n_y)) * n_x * n_values..][..n_x * n_values];
+                let to = &mut slice[((row - rows.start) * columns + xs.start) * n_own..][..xs.len() * n_own];
+                for (x, sums) in (tile_x..).zip(to.chunks_exact_mut(n_own)) {
+                    let weight = row_weight * weights[2][x];
+                    let voxel = &from[at(2, x, n_x) * n_values..][..n_values];
+                    sums.iter_mut().zip(voxel).for_each(|(sum, value)| *sum += weight * value);
+                }
+            }
+        });
+    }
+
+    /// Hands the means of all slices before `end`, which no further tile touches, to `sink` in order: `[Y, X, V]`.
+    pub(crate) fn finish(&mut self, end: usize, sink: &mut dyn FnMut(&[f32])) {
+        while self.first < end {
+            let Some(mut slice) = self.slices.pop_front() else { return };
+            // The weights of all tiles together are a product, because tiles lie on a grid.
+            let z_total = self.totals[0][self.first + self.below[0]];
+            let (columns, n_values) = (&self.totals[2][self.below[2]..], self.n_values);
+            let y_totals = &self.totals[1][self.rows.start + self.below[1]..];
+            slice.par_chunks_mut(self.n_x * n_values).zip(y_totals).for_each(|(row, y_total)| {
+                for (voxel, x_total) in row.chunks_exact_mut(n_values).zip(columns) {
+                    let total = z_total * y_total * x_total;
+                    voxel.iter_mut().for_each(|value| *value /= total);
+                }
+            });
+            sink(&slice);
+            self.spare.push(slice);
+            self.first += 1;
+        }
+    }
+}
