@@ -23,6 +23,7 @@ const HOUSE: &[Room] = &[
     Room { name: "sagittal-nets", floor: 2, may_use: &["sagittal-tensor"] },
     Room { name: "sagittal-train", floor: 3, may_use: &["sagittal-nets", "sagittal-tensor", "sagittal-data", "sagittal-metrics"] },
     Room { name: "sagittal-infer", floor: 3, may_use: &["sagittal-nets", "sagittal-tensor", "sagittal-data", "sagittal-image"] },
+    Room { name: "sagittal-exchange", floor: 3, may_use: &["sagittal-nets", "sagittal-tensor", "sagittal-data", "sagittal-image"] },
     Room { name: "sagittal-report", floor: 3, may_use: &["sagittal-image", "sagittal-metrics"] },
     Room {
         name: "sagittal-cli",
@@ -36,6 +37,7 @@ const HOUSE: &[Room] = &[
             "sagittal-nets",
             "sagittal-train",
             "sagittal-infer",
+            "sagittal-exchange",
             "sagittal-report",
         ],
     },

@@ -4,6 +4,7 @@
 
 mod bench;
 mod datasets;
+mod exchange;
 mod quantity;
 mod results;
 mod training;
@@ -12,6 +13,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use bench::BenchArgs;
 pub(crate) use datasets::{CheckArgs, FetchArgs, PhantomArgs, PhantomKind, PlanArgs};
+pub(crate) use exchange::{
+    CheckpointChoice, ExportArgs, ExportFileArgs, ExportNnunetArgs, ExportTo, ImportArgs, ImportFrom, ImportNnunetArgs,
+};
 pub(crate) use results::{EvaluateArgs, PredictArgs, ReportArgs};
 pub(crate) use training::{DemoArgs, Length, TrainArgs};
 
@@ -56,6 +60,8 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     Evaluate(EvaluateArgs),
     Report(ReportArgs),
+    Import(ImportArgs),
+    Export(ExportArgs),
     Phantom(PhantomArgs),
     Fetch(FetchArgs),
     Bench(BenchArgs),

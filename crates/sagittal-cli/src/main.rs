@@ -47,6 +47,8 @@ fn run(everywhere: Everywhere, command: Command, messages: &Messages) -> anyhow:
         Command::Train(args) => commands::train::run(&args, messages),
         Command::Predict(args) => commands::predict::run(&args, messages),
         Command::Report(args) => commands::report::run(&args, messages),
+        Command::Import(args) => commands::import::run(&args, messages),
+        Command::Export(args) => commands::export::run(&args, messages),
         Command::Evaluate(args) => commands::evaluate::run(&args, messages),
         Command::Phantom(args) => commands::phantom::run(&args, messages),
         Command::Fetch(args) => commands::fetch::run(&args, messages),

@@ -21,6 +21,7 @@ pub mod norm;
 pub mod optim;
 mod peak;
 pub mod pool;
+pub mod residual;
 mod scratch;
 mod shared;
 pub mod simd;
@@ -37,5 +38,6 @@ pub use norm::{NormShape, norm_activation, norm_activation_backward, norm_activa
 pub use optim::{AdamwOptions, SgdOptions, adamw_step, sgd_step, sum_of_squares};
 pub use peak::measured_peak_gflops;
 pub use pool::{PoolShape, pool_average, pool_average_backward, pool_max, pool_max_backward};
+pub use residual::{add_leaky_backward_in_place, add_leaky_in_place};
 pub use simd::{Simd, simd, with_simd};
 pub use softmax::softmax_channels;

@@ -5,10 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod conv_block;
+mod decoder;
 mod error;
 mod init;
 mod network;
 mod parameters;
+mod residual_unet;
 mod unet;
 mod weights;
 
@@ -16,5 +19,6 @@ pub use config::{NetworkConfig, NetworkKind};
 pub use error::NetError;
 pub use network::{Network, Outputs};
 pub use parameters::{Parameter, Parameters};
+pub use residual_unet::ResidualUNet;
 pub use unet::UNet;
 pub use weights::{ModelFile, read_tensors, write_tensors, write_whole};

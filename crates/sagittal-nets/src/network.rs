@@ -1,6 +1,6 @@
 //! A network with its parameters, whatever its family.
 
-use crate::{NetError, NetworkConfig, NetworkKind, Parameters, UNet};
+use crate::{NetError, NetworkConfig, NetworkKind, Parameters, ResidualUNet, UNet, conv_block::Builder};
 use rand_chacha::ChaCha8Rng;
 use sagittal_tensor::{Device, Tensor};
 
@@ -24,6 +24,7 @@ pub struct Network {
 #[derive(Clone, Debug)]
 enum Layers {
     Unet(UNet),
+    ResidualUnet(ResidualUNet),
 }
 
 impl Network {
@@ -32,13 +33,25 @@ impl Network {
     /// # Errors
     /// [`NetError::Config`] if the description does not make sense.
     pub fn new(config: &NetworkConfig, rng: &mut ChaCha8Rng, device: &Device) -> Result<Self, NetError> {
-        let (layers, parameters) = match config.kind {
-            NetworkKind::Unet => {
-                let (unet, parameters) = UNet::new(config, rng, device)?;
-                (Layers::Unet(unet), parameters)
-            }
+        Self::build(config, Some(rng), device)
+    }
+
+    /// Lays the network out with zeros for the parameters that a file is about to give it.
+    ///
+    /// # Errors
+    /// [`NetError::Config`] if the description does not make sense.
+    pub fn zeros(config: &NetworkConfig, device: &Device) -> Result<Self, NetError> {
+        Self::build(config, None, device)
+    }
+
+    fn build(config: &NetworkConfig, rng: Option<&mut ChaCha8Rng>, device: &Device) -> Result<Self, NetError> {
+        config.validate()?;
+        let mut build = Builder::new(config, rng, device);
+        let layers = match config.kind {
+            NetworkKind::Unet => Layers::Unet(UNet::new(config, &mut build)),
+            NetworkKind::ResidualUnet => Layers::ResidualUnet(ResidualUNet::new(config, &mut build)),
         };
-        Ok(Self { config: config.clone(), layers, parameters })
+        Ok(Self { config: config.clone(), layers, parameters: build.finish() })
     }
 
     /// What it looks like.
@@ -81,6 +94,7 @@ impl Network {
     pub fn forward_with(&self, parameters: &Parameters, x: Tensor<5>, outputs: Outputs) -> Vec<Tensor<5>> {
         match &self.layers {
             Layers::Unet(unet) => unet.forward(parameters, x, outputs),
+            Layers::ResidualUnet(unet) => unet.forward(parameters, x, outputs),
         }
     }
 }

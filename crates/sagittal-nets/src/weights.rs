@@ -5,8 +5,6 @@
 //! under their names, float32, in PyTorch's order.
 
 use crate::{NetError, Network, NetworkConfig};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use sagittal_tensor::{Device, Tensor, TensorData};
 use serde_json::Value;
@@ -66,7 +64,7 @@ impl ModelFile {
         if found != config.n_parameters() {
             return Err(malformed(format!("its network has {} parameters, but the file holds {found}", config.n_parameters())));
         }
-        let mut network = Network::new(&config, &mut ChaCha8Rng::seed_from_u64(0), device)?;
+        let mut network = Network::zeros(&config, device)?;
         for parameter in network.parameters_mut().iter_mut() {
             let (shape, value) = arrays.remove(&parameter.name).ok_or_else(|| malformed(format!("array {} is missing", parameter.name)))?;
             if shape != parameter.shape {

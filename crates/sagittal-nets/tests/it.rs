@@ -20,6 +20,9 @@ fn hippocampus() -> NetworkConfig {
         encoder_convs: vec![2; 4],
         decoder_convs: vec![2; 3],
         deep_supervision: true,
+        conv_bias: true,
+        norm_epsilon: NetworkConfig::NORM_EPSILON,
+        leaky_slope: NetworkConfig::LEAKY_SLOPE,
     }
 }
 
@@ -76,7 +79,7 @@ fn a_description_that_makes_no_sense_is_refused_by_field() {
         ("kernels", |c| c.kernels[1] = [3, 4, 3]),
         ("strides", |c| c.strides[1] = [3; 3]),
         ("strides", |c| c.strides[0] = [2; 3]),
-        ("classes", |c| c.classes = 1),
+        ("classes", |c| c.classes = 0),
         ("input_channels", |c| c.input_channels = 0),
         ("decoder_convs", |c| c.decoder_convs = vec![2; 3]),
     ];

@@ -15,6 +15,7 @@ mod functions;
 mod ops;
 mod optim;
 mod prepared;
+mod residual;
 mod spec;
 
 pub use burn::tensor::{Gradients, Tensor, TensorData};
@@ -22,5 +23,6 @@ pub use device::{Device, DeviceError};
 pub use functions::{conv, conv_norm_act, conv_transpose, dice_cross_entropy};
 pub use optim::{adamw_step, norm_of_gradients, sgd_step};
 pub use prepared::Prepared;
+pub use residual::{add_leaky, average_pool};
 pub use sagittal_kernels::{AdamwOptions, KeepingAllocator, SgdOptions, measured_peak_gflops};
 pub use spec::{ConvSpec, LossTarget, NormActivation, TransposeSpec};

@@ -37,6 +37,9 @@ fn cases() -> [Case; 2] {
         encoder_convs: vec![2; 3],
         decoder_convs: vec![1; 2],
         deep_supervision: true,
+        conv_bias: true,
+        norm_epsilon: NetworkConfig::NORM_EPSILON,
+        leaky_slope: NetworkConfig::LEAKY_SLOPE,
     };
     let options = |optimizer, momentum, gradient_clip, batch_dice| TrainerOptions {
         optimizer,

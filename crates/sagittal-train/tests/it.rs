@@ -26,6 +26,9 @@ fn trainer(optimizer: OptimizerKind) -> Trainer {
         encoder_convs: vec![1; 3],
         decoder_convs: vec![1; 2],
         deep_supervision: true,
+        conv_bias: true,
+        norm_epsilon: NetworkConfig::NORM_EPSILON,
+        leaky_slope: NetworkConfig::LEAKY_SLOPE,
     };
     let network = Network::new(&config, &mut ChaCha8Rng::seed_from_u64(3), &Device::cpu()).unwrap();
     let learning_rate = match optimizer {

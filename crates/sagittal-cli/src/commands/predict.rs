@@ -213,7 +213,7 @@ fn dataset_of(ensemble: &Ensemble) -> Dataset {
 }
 
 /// The model files that were named, a run's folder standing for those of all its folds.
-fn model_files(models: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn model_files(models: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for model in models {
         WrongUse::unless_exists(model, "a model (.safetensors) or the folder of a run")?;

@@ -260,6 +260,6 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 }
 
 /// A path from the root, for records.
-fn absolute(path: &Path) -> String {
+pub(crate) fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }

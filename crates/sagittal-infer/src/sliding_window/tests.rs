@@ -16,6 +16,9 @@ fn network(classes: usize, channels: usize) -> Network {
         encoder_convs: vec![1, 1],
         decoder_convs: vec![1],
         deep_supervision: false,
+        conv_bias: true,
+        norm_epsilon: NetworkConfig::NORM_EPSILON,
+        leaky_slope: NetworkConfig::LEAKY_SLOPE,
     };
     Network::new(&config, &mut rand_chacha::ChaCha8Rng::seed_from_u64(1), &Device::cpu()).unwrap().for_prediction()
 }

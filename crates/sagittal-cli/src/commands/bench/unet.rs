@@ -53,6 +53,9 @@ fn config(work: &Unet) -> NetworkConfig {
         encoder_convs: vec![2; n_stages],
         decoder_convs: vec![2; n_stages - 1],
         deep_supervision: true,
+        conv_bias: true,
+        norm_epsilon: NetworkConfig::NORM_EPSILON,
+        leaky_slope: NetworkConfig::LEAKY_SLOPE,
     }
 }
 

@@ -1,0 +1,177 @@
+//! The layers of a network as ONNX nodes, in the order in which they compute.
+
+use super::message::Message;
+use sagittal_nets::{Network, NetworkConfig, NetworkKind};
+
+/// Numbers of ONNX's enumerations.
+const FLOAT: u64 = 1;
+const ATTRIBUTE_FLOAT: u64 = 1;
+const ATTRIBUTE_INT: u64 = 2;
+const ATTRIBUTE_INTS: u64 = 7;
+
+/// `GraphProto` of a network.
+pub(super) fn graph(network: &Network) -> Message {
+    let config = network.config();
+    let mut graph = Graph { message: Message::default(), config, n_nodes: 0 };
+    graph.network();
+    let mut message = graph.message;
+    message.text(2, "sagittal");
+    for parameter in network.parameters().iter() {
+        let mut tensor = Message::default();
+        parameter.shape.iter().for_each(|size| tensor.integer(1, *size as u64));
+        tensor.integer(2, FLOAT);
+        tensor.text(8, &parameter.name);
+        let bytes: Vec<u8> = parameter.value.clone().into_data().iter::<f32>().flat_map(f32::to_le_bytes).collect();
+        tensor.bytes(9, &bytes);
+        message.message(5, tensor);
+    }
+    message.message(11, value("image", config.input_channels));
+    message.message(12, value("logits", config.classes));
+    message
+}
+
+/// `ValueInfoProto` of a float tensor whose batch and space are free.
+fn value(name: &str, channels: usize) -> Message {
+    let mut shape = Message::default();
+    for axis in ["N", "channels", "Z", "Y", "X"] {
+        let mut dimension = Message::default();
+        if axis == "channels" {
+            dimension.integer(1, channels as u64)
+        } else {
+            dimension.text(2, axis)
+        };
+        shape.message(1, dimension);
+    }
+    let (mut tensor, mut kind, mut value) = (Message::default(), Message::default(), Message::default());
+    tensor.integer(1, FLOAT);
+    tensor.message(2, shape);
+    kind.message(1, tensor);
+    value.text(1, name);
+    value.message(2, kind);
+    value
+}
+
+enum Attribute<'a> {
+    Float(f32),
+    Int(i64),
+    Ints(&'a [usize]),
+}
+
+struct Graph<'a> {
+    message: Message,
+    config: &'a NetworkConfig,
+    n_nodes: usize,
+}
+
+impl Graph<'_> {
+    /// Adds a node and gives the name of its output.
+    fn node(&mut self, operator: &str, inputs: &[&str], attributes: &[(&str, Attribute<'_>)], output: Option<&str>) -> String {
+        let output = output.map_or_else(|| format!("v{}", self.n_nodes), str::to_owned);
+        let mut node = Message::default();
+        inputs.iter().for_each(|input| node.text(1, input));
+        node.text(2, &output);
+        node.text(3, &format!("{operator}_{}", self.n_nodes));
+        node.text(4, operator);
+        for (name, attribute) in attributes {
+            let mut message = Message::default();
+            message.text(1, name);
+            match attribute {
+                Attribute::Float(value) => {
+                    message.float(2, *value);
+                    message.integer(20, ATTRIBUTE_FLOAT);
+                }
+                Attribute::Int(value) => {
+                    message.integer(3, value.cast_unsigned());
+                    message.integer(20, ATTRIBUTE_INT);
+                }
+                Attribute::Ints(values) => {
+                    values.iter().for_each(|value| message.integer(8, *value as u64));
+                    message.integer(20, ATTRIBUTE_INTS);
+                }
+            }
+            node.message(5, message);
+        }
+        self.message.message(1, node);
+        self.n_nodes += 1;
+        output
+    }
+
+    fn network(&mut self) {
+        let (config, is_residual) = (self.config, self.config.kind == NetworkKind::ResidualUnet);
+        let n_stages = config.features.len();
+        let mut x = "image".to_owned();
+        let mut channels = config.input_channels;
+        if is_residual {
+            x = self.block("encoder.stem.convs.0", &x, config.kernels[0], [1; 3], config.conv_bias);
+            channels = config.features[0];
+        }
+        let mut skips = Vec::with_capacity(n_stages);
+        for stage in 0..n_stages {
+            for i in 0..config.encoder_convs[stage] {
+                let stride = if i == 0 { config.strides[stage] } else { [1; 3] };
+                x = if is_residual {
+                    self.residual(&format!("encoder.stages.{stage}.blocks.{i}"), &x, stage, channels, stride)
+                } else {
+                    self.block(&format!("encoder.stages.{stage}.0.convs.{i}"), &x, config.kernels[stage], stride, config.conv_bias)
+                };
+                channels = config.features[stage];
+            }
+            skips.push(x.clone());
+        }
+        for (step, fine) in (0..n_stages - 1).rev().enumerate() {
+            let stride = config.strides[fine + 1];
+            let up = format!("decoder.transpconvs.{step}");
+            let attributes = [("kernel_shape", Attribute::Ints(&stride)), ("strides", Attribute::Ints(&stride))];
+            let (weight, bias) = (format!("{up}.weight"), format!("{up}.bias"));
+            let inputs = if config.conv_bias { vec![&*x, &*weight, &*bias] } else { vec![&*x, &*weight] };
+            let up = self.node("ConvTranspose", &inputs, &attributes, None);
+            x = self.node("Concat", &[&up, &skips[fine]], &[("axis", Attribute::Int(1))], None);
+            for i in 0..config.decoder_convs[step] {
+                x = self.block(&format!("decoder.stages.{step}.convs.{i}"), &x, config.kernels[fine], [1; 3], config.conv_bias);
+            }
+        }
+        self.conv(&format!("decoder.seg_layers.{}", n_stages - 2), &x, [1; 3], [1; 3], true, Some("logits"));
+    }
+
+    fn residual(&mut self, name: &str, x: &str, stage: usize, c_in: usize, stride: [usize; 3]) -> String {
+        let config = self.config;
+        let y = self.block(&format!("{name}.conv1"), x, config.kernels[stage], stride, config.conv_bias);
+        let y = self.normalised(&format!("{name}.conv2"), &y, config.kernels[stage], [1; 3], config.conv_bias);
+        let mut shortcut = x.to_owned();
+        let pools = stride != [1; 3];
+        if pools {
+            let attributes = [("kernel_shape", Attribute::Ints(&stride)), ("strides", Attribute::Ints(&stride))];
+            shortcut = self.node("AveragePool", &[&shortcut], &attributes, None);
+        }
+        if c_in != config.features[stage] {
+            shortcut = self.normalised(&format!("{name}.skip.{}", usize::from(pools)), &shortcut, [1; 3], [1; 3], false);
+        }
+        let sum = self.node("Add", &[&y, &shortcut], &[], None);
+        self.leaky(&sum)
+    }
+
+    fn block(&mut self, name: &str, x: &str, kernel: [usize; 3], stride: [usize; 3], has_bias: bool) -> String {
+        let y = self.normalised(name, x, kernel, stride, has_bias);
+        self.leaky(&y)
+    }
+
+    fn normalised(&mut self, name: &str, x: &str, kernel: [usize; 3], stride: [usize; 3], has_bias: bool) -> String {
+        let y = self.conv(&format!("{name}.conv"), x, kernel, stride, has_bias, None);
+        let inputs = [&*y, &format!("{name}.norm.weight"), &format!("{name}.norm.bias")];
+        self.node("InstanceNormalization", &inputs, &[("epsilon", Attribute::Float(self.config.norm_epsilon as f32))], None)
+    }
+
+    fn leaky(&mut self, x: &str) -> String {
+        self.node("LeakyRelu", &[x], &[("alpha", Attribute::Float(self.config.leaky_slope as f32))], None)
+    }
+
+    fn conv(&mut self, name: &str, x: &str, kernel: [usize; 3], stride: [usize; 3], has_bias: bool, output: Option<&str>) -> String {
+        let [z, y, w] = kernel.map(|k| (k - 1) / 2);
+        let pads = [z, y, w, z, y, w];
+        let attributes =
+            [("kernel_shape", Attribute::Ints(&kernel)), ("strides", Attribute::Ints(&stride)), ("pads", Attribute::Ints(&pads))];
+        let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
+        let inputs = if has_bias { vec![x, &*weight, &*bias] } else { vec![x, &*weight] };
+        self.node("Conv", &inputs, &attributes, output)
+    }
+}

@@ -1,0 +1,99 @@
+//! nnU-Net's U-Net with a residual encoder (Isensee et al. 2024, "nnU-Net Revisited"): a stem, then stages of residual
+//! blocks; the decoder is the plain one.
+//!
+//! A block is the one of He et al. 2019 ("Bag of Tricks", ResNet-D): two convolutions, of which the first may step, beside a
+//! shortcut that pools where the block steps and projects where it changes the channels. Parameters carry nnU-Net's names.
+
+use crate::{
+    NetworkConfig, Outputs, Parameters,
+    conv_block::{Activation, Block, Builder},
+    decoder::Decoder,
+};
+use sagittal_tensor::{ConvSpec, Tensor, add_leaky, average_pool};
+
+/// Two convolutions and a shortcut.
+#[derive(Clone, Debug)]
+struct ResidualBlock {
+    first: Block,
+    second: Block,
+    /// Where the block steps.
+    pool: Option<[usize; 3]>,
+    /// Where it changes the channels.
+    projection: Option<Block>,
+    slope: f32,
+}
+
+impl ResidualBlock {
+    fn new(name: &str, spec: ConvSpec, config: &NetworkConfig, build: &mut Builder<'_>) -> Self {
+        let first = build.block(&format!("{name}.conv1"), spec);
+        let inner = ConvSpec { c_in: spec.c_out, stride: [1; 3], ..spec };
+        // Norm weights of 0: at first a block gives what comes through its shortcut.
+        let second = build.block_of(&format!("{name}.conv2"), inner, Activation::Identity, config.conv_bias, 0.0);
+        let pool = (spec.stride != [1; 3]).then_some(spec.stride);
+        let projection = (spec.c_in != spec.c_out).then(|| {
+            let flat = ConvSpec { kernel: [1; 3], stride: [1; 3], ..spec };
+            let place = usize::from(pool.is_some());
+            build.block_of(&format!("{name}.skip.{place}"), flat, Activation::Identity, false, 1.0)
+        });
+        Self { first, second, pool, projection, slope: config.leaky_slope as f32 }
+    }
+
+    fn forward(&self, parameters: &Parameters, x: Tensor<5>) -> Tensor<5> {
+        let y = self.second.forward(parameters, self.first.forward(parameters, x.clone(), None), None);
+        let mut shortcut = x;
+        if let Some(window) = self.pool {
+            shortcut = average_pool(shortcut, window);
+        }
+        if let Some(projection) = &self.projection {
+            shortcut = projection.forward(parameters, shortcut, None);
+        }
+        add_leaky(y, shortcut, self.slope)
+    }
+}
+
+/// Stem, residual encoder, plain decoder, heads.
+#[derive(Clone, Debug)]
+pub struct ResidualUNet {
+    stem: Block,
+    encoder: Vec<Vec<ResidualBlock>>,
+    decoder: Decoder,
+}
+
+impl ResidualUNet {
+    /// Lays a valid description out.
+    pub(crate) fn new(config: &NetworkConfig, build: &mut Builder<'_>) -> Self {
+        let mut c_in = config.features[0];
+        let stem = ConvSpec { c_in: config.input_channels, c_out: c_in, kernel: config.kernels[0], stride: [1; 3] };
+        let stem = build.block("encoder.stem.convs.0", stem);
+        let mut encoder = Vec::with_capacity(config.features.len());
+        for (stage, &c_out) in config.features.iter().enumerate() {
+            let mut blocks = Vec::with_capacity(config.encoder_convs[stage]);
+            for i in 0..config.encoder_convs[stage] {
+                let stride = if i == 0 { config.strides[stage] } else { [1; 3] };
+                let spec = ConvSpec { c_in, c_out, kernel: config.kernels[stage], stride };
+                blocks.push(ResidualBlock::new(&format!("encoder.stages.{stage}.blocks.{i}"), spec, config, build));
+                c_in = c_out;
+            }
+            encoder.push(blocks);
+        }
+        Self { stem, encoder, decoder: Decoder::new(config, build) }
+    }
+
+    /// Logits, as [`crate::UNet::forward`].
+    ///
+    /// # Panics
+    /// If the shape does not fit the network.
+    pub fn forward(&self, parameters: &Parameters, x: Tensor<5>, outputs: Outputs) -> Vec<Tensor<5>> {
+        let mut x = self.stem.forward(parameters, x, None);
+        let mut skips = Vec::with_capacity(self.encoder.len());
+        for (stage, blocks) in self.encoder.iter().enumerate() {
+            for block in blocks {
+                x = block.forward(parameters, x);
+            }
+            if stage + 1 < self.encoder.len() {
+                skips.push(x.clone());
+            }
+        }
+        self.decoder.forward(parameters, x, skips, outputs)
+    }
+}
