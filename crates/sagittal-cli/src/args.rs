@@ -16,7 +16,7 @@ pub(crate) use datasets::{CheckArgs, FetchArgs, PhantomArgs, PhantomKind, PlanAr
 pub(crate) use exchange::{
     CheckpointChoice, ExportArgs, ExportFileArgs, ExportNnunetArgs, ExportTo, ImportArgs, ImportFrom, ImportNnunetArgs,
 };
-pub(crate) use results::{EvaluateArgs, PredictArgs, ReportArgs};
+pub(crate) use results::{CompareArgs, EvaluateArgs, PredictArgs, ReportArgs, Scoring, StatisticsArgs, SurfaceKind};
 pub(crate) use training::{DemoArgs, Length, TrainArgs};
 
 /// The whole command line.
@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Train(TrainArgs),
     Predict(PredictArgs),
     Evaluate(EvaluateArgs),
+    Compare(CompareArgs),
+    Statistics(StatisticsArgs),
     Report(ReportArgs),
     Import(ImportArgs),
     Export(ExportArgs),

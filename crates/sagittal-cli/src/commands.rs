@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod check;
+pub(crate) mod compare;
 pub(crate) mod demo;
 pub(crate) mod evaluate;
 pub(crate) mod export;
@@ -11,4 +12,5 @@ pub(crate) mod phantom;
 pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod report;
+pub(crate) mod statistics;
 pub(crate) mod train;

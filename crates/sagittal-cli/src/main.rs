@@ -50,6 +50,8 @@ fn run(everywhere: Everywhere, command: Command, messages: &Messages) -> anyhow:
         Command::Import(args) => commands::import::run(&args, messages),
         Command::Export(args) => commands::export::run(&args, messages),
         Command::Evaluate(args) => commands::evaluate::run(&args, messages),
+        Command::Compare(args) => commands::compare::run(&args, messages),
+        Command::Statistics(args) => commands::statistics::run(&args, messages),
         Command::Phantom(args) => commands::phantom::run(&args, messages),
         Command::Fetch(args) => commands::fetch::run(&args, messages),
         Command::Bench(args) => {

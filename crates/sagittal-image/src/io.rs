@@ -14,6 +14,7 @@ mod nrrd;
 mod open;
 mod picture;
 mod placement;
+mod probabilities;
 mod samples;
 mod text_header;
 mod voxel_bytes;
@@ -24,6 +25,7 @@ use fault::Fault;
 pub use format::{Format, image_stem};
 pub use header::SourceHeader;
 use nifti::Packing;
+pub use probabilities::{ProbabilityReader, read_probabilities, write_probabilities};
 
 use crate::{Geometry, Image, ImageError, LabelMap, Volume};
 

@@ -7,6 +7,7 @@
 
 mod components;
 mod crop;
+mod distance;
 mod error;
 mod geometry;
 mod orientation;
@@ -17,6 +18,7 @@ pub mod io;
 
 pub use components::{Components, LabelExtent, label_extents};
 pub use crop::{BoundingBox, crop, fill_holes, nonzero_box, uncrop};
+pub use distance::NearestSet;
 pub use error::ImageError;
 pub use geometry::{Geometry, GeometryMismatch, Rank};
 pub use orientation::{Orientation, Reorientation, to_canonical, to_canonical_labels};

@@ -1,11 +1,19 @@
 //! One case: a prediction against its reference, label by label.
 
-use sagittal_image::{GeometryMismatch, LabelMap, Volume};
+use sagittal_image::{Geometry, GeometryMismatch, LabelMap, Volume};
 use serde::{Deserialize, Serialize};
 
-use crate::{MetricsError, VolumeUnit, overlap, overlap::Overlap, volumes::voxel_size};
+use crate::{
+    LesionScore, MaskPair, MetricsError, ProbabilityScore, SurfaceOptions, SurfaceScore, VesselScore, VolumeUnit,
+    lesions::lesion_score,
+    mask_pair::mask_pairs,
+    overlap::{self, Overlap},
+    surface_distance::surface_score,
+    vessels::vessel_score,
+    volumes::voxel_size,
+};
 
-/// How one label of one case was predicted.
+/// How one label of one case was predicted. What was not asked for, or is not defined, is `None`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LabelScore {
     /// The label's value.
@@ -14,36 +22,142 @@ pub struct LabelScore {
     pub dice: Option<f64>,
     /// 0 to 1; `None` where both masks are empty.
     pub iou: Option<f64>,
+    /// Share of the prediction that is right; `None` where nothing is predicted.
+    #[serde(default)]
+    pub precision: Option<f64>,
+    /// Share of the reference that is found (recall); `None` where the reference is empty.
+    #[serde(default)]
+    pub sensitivity: Option<f64>,
+    /// Share of what is not the label that is not predicted as it; `None` where everything is the label.
+    #[serde(default)]
+    pub specificity: Option<f64>,
+    /// Share of all voxels of the region that are right about this label.
+    #[serde(default)]
+    pub accuracy: Option<f64>,
     /// The counts behind the scores.
     #[serde(flatten)]
     pub overlap: Overlap,
-    /// Unit of the two sizes.
+    /// Unit of the sizes.
     pub volume_unit: VolumeUnit,
     /// Size of the reference mask.
     pub reference_volume: f64,
     /// Size of the predicted mask.
     pub prediction_volume: f64,
+    /// Size of the prediction less that of the reference.
+    #[serde(default)]
+    pub volume_difference: Option<f64>,
+    /// That as a part of the reference's size; `None` where the reference is empty.
+    #[serde(default)]
+    pub relative_volume_difference: Option<f64>,
+    /// Distance of the masks' centres of gravity; `None` where a mask is empty.
+    #[serde(default)]
+    pub centre_distance: Option<f64>,
+    /// How far the surfaces are apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surface: Option<SurfaceScore>,
+    /// Lesion by lesion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lesions: Option<LesionScore>,
+    /// Centre lines and components.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vessels: Option<VesselScore>,
+    /// From the probabilities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probability: Option<ProbabilityScore>,
+}
+
+impl LabelScore {
+    /// Everything that follows from counts; `voxel_size` is in `volume_unit`.
+    pub fn new(label: u16, overlap: Overlap, voxel_size: f64, volume_unit: VolumeUnit) -> Self {
+        let (reference_volume, prediction_volume) = (overlap.n_reference() as f64 * voxel_size, overlap.n_prediction() as f64 * voxel_size);
+        let difference = prediction_volume - reference_volume;
+        Self {
+            label,
+            dice: overlap.dice(),
+            iou: overlap.iou(),
+            precision: overlap.precision(),
+            sensitivity: overlap.sensitivity(),
+            specificity: overlap.specificity(),
+            accuracy: overlap.accuracy(),
+            overlap,
+            volume_unit,
+            reference_volume,
+            prediction_volume,
+            volume_difference: Some(difference),
+            relative_volume_difference: (overlap.n_reference() > 0).then(|| difference / reference_volume),
+            centre_distance: None,
+            surface: None,
+            lesions: None,
+            vessels: None,
+            probability: None,
+        }
+    }
+}
+
+/// What to find out besides overlap, volumes and centres.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ScoreOptions {
+    /// How far surfaces are apart.
+    pub surface: Option<SurfaceOptions>,
+    /// Which lesions were found.
+    pub lesions: bool,
+    /// Centre lines and components.
+    pub vessels: bool,
 }
 
 /// Files keep geometry in float32 and programs write it back slightly changed; in mm, and in the components of directions.
-const GRID_TOLERANCE: f64 = 1e-3;
+pub const GRID_TOLERANCE: f64 = 1e-3;
 
-/// Scores each of `labels`, counting only voxels inside `region` (everywhere if `None`).
+/// Scores the overlap of each of `labels`, counting only voxels inside `region` (everywhere if `None`).
 ///
-/// Background is scored only if asked for. Labels in the masks that are not asked for count as not being any of those asked for.
-/// Sizes use the reference's spacing, or the prediction's where the reference has none.
-///
-/// # Shapes
-/// - `prediction`, `reference`, `region`: one grid `[Z, Y, X]`
+/// As [`score_case_with`], without what takes longer.
 ///
 /// # Errors
-/// [`MetricsError::DifferentGrids`] if the grids differ in shape, spacing, origin or direction; it names the axis and both values.
+/// As [`score_case_with`].
 pub fn score_case(
     prediction: &LabelMap,
     reference: &LabelMap,
     labels: &[u16],
     region: Option<&Volume<bool>>,
 ) -> Result<Vec<LabelScore>, MetricsError> {
+    let geometry = check_grids(prediction, reference, region)?;
+    let (size, unit) = voxel_size(geometry);
+    let counts = overlap::count(&prediction.labels, &reference.labels, labels, region);
+    Ok(labels.iter().zip(counts).map(|(&label, overlap)| LabelScore::new(label, overlap, size, unit)).collect())
+}
+
+/// Scores each of `labels`, counting only voxels inside `region` (everywhere if `None`).
+///
+/// Background is scored only if asked for. Labels in the masks that are not asked for count as not being any of those asked for.
+/// Sizes and distances use the reference's spacing, or the prediction's where the reference has none. Outside the region both masks
+/// are empty, so that a structure that leaves it has a surface there, in both.
+///
+/// # Shapes
+/// - `prediction`, `reference`, `region`: one grid `[Z, Y, X]`
+///
+/// # Errors
+/// [`MetricsError::DifferentGrids`] if the grids differ in shape, spacing, origin or direction; it names the axis and both values.
+pub fn score_case_with(
+    prediction: &LabelMap,
+    reference: &LabelMap,
+    labels: &[u16],
+    region: Option<&Volume<bool>>,
+    options: ScoreOptions,
+) -> Result<Vec<LabelScore>, MetricsError> {
+    let geometry = check_grids(prediction, reference, region)?;
+    let mut scores = score_case(prediction, reference, labels, region)?;
+    let pairs = mask_pairs(&prediction.labels, &reference.labels, labels, region, geometry);
+    for (score, masks) in scores.iter_mut().zip(pairs) {
+        score.centre_distance = masks.as_ref().and_then(MaskPair::centre_distance);
+        score.surface = options.surface.map(|options| surface_score(masks.as_ref(), options));
+        score.lesions = options.lesions.then(|| lesion_score(masks.as_ref(), voxel_size(geometry).0));
+        score.vessels = options.vessels.then(|| vessel_score(masks.as_ref()));
+    }
+    Ok(scores)
+}
+
+/// Checks that all lie on one grid; returns the geometry to measure by.
+fn check_grids<'a>(prediction: &'a LabelMap, reference: &'a LabelMap, region: Option<&Volume<bool>>) -> Result<&'a Geometry, MetricsError> {
     let differ = |other, mismatch| MetricsError::DifferentGrids { other, mismatch };
     reference.geometry.same_grid(&prediction.geometry, GRID_TOLERANCE).map_err(|mismatch| differ("reference", mismatch))?;
     // The voxels, too: a geometry that does not describe them would make the counts below meaningless.
@@ -51,19 +165,7 @@ pub fn score_case(
     if let Some(region) = region {
         same_shape(region.shape(), prediction.labels.shape()).map_err(|mismatch| differ("region", mismatch))?;
     }
-    let known = if reference.geometry.spacing_mm.is_some() { &reference.geometry } else { &prediction.geometry };
-    let (size, volume_unit) = voxel_size(known);
-    let counts = overlap::count(&prediction.labels, &reference.labels, labels, region);
-    let scores = labels.iter().zip(counts).map(|(&label, overlap)| LabelScore {
-        label,
-        dice: overlap.dice(),
-        iou: overlap.iou(),
-        overlap,
-        volume_unit,
-        reference_volume: overlap.n_reference() as f64 * size,
-        prediction_volume: overlap.n_prediction() as f64 * size,
-    });
-    Ok(scores.collect())
+    Ok(if reference.geometry.spacing_mm.is_some() { &reference.geometry } else { &prediction.geometry })
 }
 
 fn same_shape(expected: [usize; 3], found: [usize; 3]) -> Result<(), GeometryMismatch> {

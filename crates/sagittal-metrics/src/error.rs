@@ -14,6 +14,12 @@ pub enum MetricsError {
         /// The axis, and both values.
         mismatch: GeometryMismatch,
     },
+    /// A value is not a probability.
+    #[error("expected probabilities from 0 to 1, found {value}; are these logits? apply the soft-max first")]
+    NotProbabilities {
+        /// What was found.
+        value: f32,
+    },
     /// A file of scores is not one.
     #[error("cannot understand the scores: {finding}; write them anew with `sagittal evaluate`")]
     Malformed {

@@ -20,17 +20,37 @@
 
 mod case;
 mod error;
+mod mask_pair;
+mod neighbour_codes;
 
 pub mod bootstrap;
+pub mod lesions;
 pub mod metrics_file;
 pub mod overlap;
+pub mod paired;
+pub mod probability;
+pub mod score;
+pub mod shape;
+pub mod statistics;
 pub mod summary;
+pub mod surface_distance;
+pub mod thinning;
+pub mod vessels;
 pub mod volumes;
 
 pub use bootstrap::{Bootstrap, Interval};
-pub use case::{LabelScore, score_case};
+pub use case::{GRID_TOLERANCE, LabelScore, ScoreOptions, score_case, score_case_with};
 pub use error::MetricsError;
-pub use metrics_file::{CaseScore, FailedCase, LabelName, LabelSummary, Metrics, ScoredRegion};
+pub use lesions::{Lesion, LesionScore};
+pub use mask_pair::{DistanceUnit, MaskPair};
+pub use metrics_file::{Beside, CaseScore, Distances, FailedCase, GroupSummary, LabelName, LabelSummary, Metrics, ScoredRegion, Subject};
 pub use overlap::Overlap;
+pub use paired::SignedRank;
+pub use probability::{PooledProbability, ProbabilityScore, Ranking};
+pub use score::{Better, Score};
+pub use shape::Shape;
+pub use statistics::LabelStatistics;
 pub use summary::Summary;
+pub use surface_distance::{SurfaceDistances, SurfaceElements, SurfaceOptions, SurfaceScore};
+pub use vessels::VesselScore;
 pub use volumes::VolumeUnit;

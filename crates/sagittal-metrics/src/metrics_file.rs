@@ -1,10 +1,11 @@
 //! All cases of an evaluation, their summary, and the files they are kept in: `metrics.json` and `metrics.csv`.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bootstrap, LabelScore, MetricsError, Summary};
+use crate::{Bootstrap, DistanceUnit, LabelScore, MetricsError, PooledProbability, Score, Summary, SurfaceOptions};
 
 /// Rises when the JSON's meaning changes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -29,6 +30,67 @@ pub struct Metrics {
     /// Cases that could not be scored.
     #[serde(default)]
     pub failed: Vec<FailedCase>,
+    /// How distances were measured; `None` where they were not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distances: Option<Distances>,
+    /// The cases of each group by themselves, where groups were given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupSummary>,
+    /// The same cases scored otherwise, to be shown beside: elsewhere, or a second observer instead of the prediction.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Beside>,
+}
+
+/// How distances were measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Distances {
+    /// Unit of distances and of the tolerance.
+    pub unit: DistanceUnit,
+    /// What a surface consists of, and the tolerance of the surface Dice.
+    #[serde(flatten)]
+    pub options: SurfaceOptions,
+    /// The definition of the 95th percentile, in words.
+    pub hausdorff95: String,
+}
+
+impl Distances {
+    /// Says how distances are measured with these options.
+    pub fn new(unit: DistanceUnit, options: SurfaceOptions) -> Self {
+        let hausdorff95 = "the distance that 95 % of a surface do not exceed, of both directions the larger".to_owned();
+        Self { unit, options, hausdorff95 }
+    }
+}
+
+/// Some of the cases by themselves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupSummary {
+    /// The group's name.
+    pub group: String,
+    /// Its cases that were scored.
+    pub n_cases: usize,
+    /// The foreground, as for all cases.
+    pub foreground_dice: Summary,
+    /// Per label, over the group's cases.
+    pub summary: Vec<LabelSummary>,
+}
+
+/// The same cases, scored otherwise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Beside {
+    /// What was compared with the reference.
+    pub subject: Subject,
+    /// Its scores; they say inside what.
+    pub metrics: Metrics,
+}
+
+/// What is compared with the reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// The prediction.
+    Prediction,
+    /// The labels of a second observer.
+    SecondObserver,
 }
 
 /// Which voxels were counted.
@@ -63,6 +125,12 @@ pub struct LabelSummary {
     pub dice: Summary,
     /// Intersection over union over cases.
     pub iou: Summary,
+    /// Every score that some case has, over cases; Dice and IoU once more.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scores: BTreeMap<Score, Summary>,
+    /// From the probabilities of all cases' voxels together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooled: Option<PooledProbability>,
 }
 
 /// One case.
@@ -70,6 +138,9 @@ pub struct LabelSummary {
 pub struct CaseScore {
     /// The case's name.
     pub case: String,
+    /// The group that it belongs to, where groups were given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Mean Dice of its labels that are defined; `None` if none is.
     pub mean_dice: Option<f64>,
     /// One entry per label, in the order of [`Metrics::labels`].
@@ -88,7 +159,7 @@ pub struct FailedCase {
 impl CaseScore {
     /// A case with the mean over its labels.
     pub fn new(case: impl Into<String>, labels: Vec<LabelScore>) -> Self {
-        Self { case: case.into(), mean_dice: mean(labels.iter().map(|label| label.dice)), labels }
+        Self { case: case.into(), group: None, mean_dice: mean(labels.iter().map(|label| label.dice)), labels }
     }
 }
 
@@ -108,21 +179,26 @@ impl Metrics {
             let same = case.labels.iter().map(|score| score.label).eq(labels.iter().map(|label| label.value));
             assert!(same, "case {} is not scored for the labels of the set", case.case);
         }
-        let of_label =
-            |idx: usize, score: fn(&LabelScore) -> Option<f64>| Summary::of(cases.iter().map(|case| score(&case.labels[idx])), bootstrap);
-        let summary: Vec<LabelSummary> = (labels.iter().cloned().enumerate())
-            .map(|(idx, label)| LabelSummary { label, dice: of_label(idx, |s| s.dice), iou: of_label(idx, |s| s.iou) })
-            .collect();
+        let all: Vec<&CaseScore> = cases.iter().collect();
+        let summary = summaries(&labels, &all, bootstrap);
         Self {
             format_version: FORMAT_VERSION,
             region,
             foreground_dice: Summary::of(cases.iter().map(|case| case.mean_dice), bootstrap),
             mean_of_label_means: mean(summary.iter().map(|label| label.dice.mean)),
+            groups: groups(&labels, &cases, bootstrap),
             labels,
             summary,
             cases,
             failed,
+            distances: None,
+            beside: Vec::new(),
         }
+    }
+
+    /// The scores that some case has, in the order of tables.
+    pub fn scores(&self) -> Vec<Score> {
+        Score::all().filter(|score| self.summary.iter().any(|label| label.scores.contains_key(score))).collect()
     }
 
     /// The content of `metrics.json`.
@@ -149,22 +225,29 @@ impl Metrics {
     }
 
     /// The content of `metrics.csv`: one row per case and label. A number that is not defined is an empty field.
+    ///
+    /// Columns of scores that no case has are left out.
     pub fn to_csv(&self) -> String {
+        const FIRST: [Score; 2] = [Score::Dice, Score::Iou];
+        let others: Vec<Score> = self.scores().into_iter().filter(|score| !FIRST.contains(score)).collect();
+        let has_groups = self.cases.iter().any(|case| case.group.is_some());
         let mut text = String::from(
-            "case,label,name,dice,iou,true_positive,false_positive,false_negative,true_negative,reference_volume,prediction_volume,volume_unit\n",
+            "case,label,name,dice,iou,true_positive,false_positive,false_negative,true_negative,reference_volume,prediction_volume,volume_unit",
         );
+        others.iter().for_each(|score| text += &format!(",{}", score.name()));
+        text += if has_groups { ",group\n" } else { "\n" };
         for case in &self.cases {
             for (score, label) in case.labels.iter().zip(&self.labels) {
                 let o = &score.overlap;
                 // serde's name of the unit: ASCII, as spreadsheets guess encodings.
                 let unit =
                     serde_json::to_value(score.volume_unit).ok().and_then(|unit| unit.as_str().map(str::to_owned)).unwrap_or_default();
-                let row = [
-                    field(&case.case),
+                let mut row = vec![
+                    csv_field(&case.case),
                     score.label.to_string(),
-                    field(&label.name),
-                    number(score.dice),
-                    number(score.iou),
+                    csv_field(&label.name),
+                    csv_number(score.dice),
+                    csv_number(score.iou),
                     o.true_positive.to_string(),
                     o.false_positive.to_string(),
                     o.false_negative.to_string(),
@@ -173,6 +256,10 @@ impl Metrics {
                     score.prediction_volume.to_string(),
                     unit,
                 ];
+                row.extend(others.iter().map(|other| csv_number(other.of(score))));
+                if has_groups {
+                    row.push(csv_field(case.group.as_deref().unwrap_or_default()));
+                }
                 let _ = writeln!(text, "{}", row.join(","));
             }
         }
@@ -180,17 +267,49 @@ impl Metrics {
     }
 }
 
+/// Every label over these cases.
+fn summaries(labels: &[LabelName], cases: &[&CaseScore], bootstrap: &Bootstrap) -> Vec<LabelSummary> {
+    let labels = labels.par_iter().cloned().enumerate();
+    let summaries = labels.map(|(idx, label)| {
+        let values = |score: Score| cases.iter().map(move |case| score.of(&case.labels[idx]));
+        let asked_for: Vec<Score> = Score::all().filter(|&score| values(score).any(|value| value.is_some())).collect();
+        let scores: BTreeMap<Score, Summary> =
+            asked_for.into_par_iter().map(|score| (score, Summary::of(values(score), bootstrap))).collect();
+        let of = |score| scores.get(&score).cloned().unwrap_or_else(|| Summary::of(values(score), bootstrap));
+        LabelSummary { label, dice: of(Score::Dice), iou: of(Score::Iou), scores, pooled: None }
+    });
+    summaries.collect()
+}
+
+/// The cases of each group by themselves, by name.
+fn groups(labels: &[LabelName], cases: &[CaseScore], bootstrap: &Bootstrap) -> Vec<GroupSummary> {
+    let mut members: BTreeMap<&str, Vec<&CaseScore>> = BTreeMap::new();
+    for case in cases {
+        if let Some(group) = &case.group {
+            members.entry(group).or_default().push(case);
+        }
+    }
+    let summary = |(group, cases): (&str, Vec<&CaseScore>)| GroupSummary {
+        group: group.to_owned(),
+        n_cases: cases.len(),
+        foreground_dice: Summary::of(cases.iter().map(|case| case.mean_dice), bootstrap),
+        summary: summaries(labels, &cases, bootstrap),
+    };
+    members.into_iter().map(summary).collect()
+}
+
 fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     let defined: Vec<f64> = values.flatten().collect();
     (!defined.is_empty()).then(|| defined.iter().sum::<f64>() / defined.len() as f64)
 }
 
-fn number(value: Option<f64>) -> String {
+/// A number as a CSV field, empty where it is not defined.
+pub fn csv_number(value: Option<f64>) -> String {
     value.map_or(String::new(), |value| value.to_string())
 }
 
 /// A text as a CSV field (RFC 4180): quoted where it must be.
-fn field(text: &str) -> String {
+pub fn csv_field(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 

@@ -60,6 +60,16 @@ impl Overlap {
     pub fn sensitivity(&self) -> Option<f64> {
         share(self.true_positive, self.n_reference())
     }
+
+    /// Share of what is not in the reference that is not predicted; `None` where the reference is everything.
+    pub fn specificity(&self) -> Option<f64> {
+        share(self.true_negative, self.true_negative + self.false_positive)
+    }
+
+    /// Share of the voxels scored that are right; `None` where no voxel is scored.
+    pub fn accuracy(&self) -> Option<f64> {
+        share(self.true_positive + self.true_negative, self.n_reference() + self.false_positive + self.true_negative)
+    }
 }
 
 fn share(part: u64, whole: u64) -> Option<f64> {

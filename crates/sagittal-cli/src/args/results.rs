@@ -1,8 +1,8 @@
-//! Arguments of the commands that use what was trained: `predict`, `evaluate`, `report`.
+//! Arguments of the commands that use what was trained: `predict`, `evaluate`, `compare`, `statistics`, `report`.
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{OnDevice, Seeded, quantity};
 use crate::outcome::WrongUse;
@@ -69,12 +69,17 @@ fn is_model(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "safetensors") || path.join("run.json").is_file()
 }
 
-/// Compare label maps with a reference: Dice, IoU and volumes per case and label, and their means
+/// Compare label maps with a reference: overlap, volumes, surface distances and more, per case and label
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  sagittal evaluate labels Dataset004_Hippocampus/labelsTr\n  \
-                        sagittal evaluate mine.nii.gz theirs.nii.gz --json\n\n\
+                        sagittal evaluate labels DRIVE/test/1st_manual --vessels -o scores\n  \
+                        sagittal evaluate mine.nii.gz theirs.nii.gz --tolerance 2 --json\n\n\
                         Folders are paired by case name. A reference without a prediction counts as a failure. \
-                        Masks on different grids are refused. Exit code 1 if any case failed.")]
+                        Masks on different grids are refused. Exit code 1 if any case failed.\n\n\
+                        Where CASE.npz (nnU-Net's probabilities) lies beside a prediction, ROC AUC, average precision, Brier score \
+                        and calibration are scored too.\n\n\
+                        Data sets in the DRIVE layout are scored inside the field of view; scores of the whole image and of the \
+                        second observer are shown beside. Definitions: docs/reference/metrics.md")]
 pub(crate) struct EvaluateArgs {
     /// A predicted label map, or a folder of them
     pub(crate) predictions: PathBuf,
@@ -91,7 +96,116 @@ pub(crate) struct EvaluateArgs {
     pub(crate) output: Option<PathBuf>,
 
     #[command(flatten)]
+    pub(crate) scoring: Scoring,
+
+    #[command(flatten)]
     pub(crate) random: Seeded,
+}
+
+/// What is scored, and inside what.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Scoring {
+    /// Count only inside this mask (voxels other than 0): one for all cases, or a folder of one per case
+    #[arg(long, value_name = "MASK", conflicts_with_all = ["fov", "whole_image"])]
+    pub(crate) roi: Option<PathBuf>,
+
+    /// Count only inside the data set's fields of view, and refuse if it has none [default: where it has them]
+    #[arg(long, conflicts_with = "whole_image")]
+    pub(crate) fov: bool,
+
+    /// Count everywhere, also where the data set has fields of view
+    #[arg(long)]
+    pub(crate) whole_image: bool,
+
+    /// How far surfaces may be apart for the surface Dice: mm, or voxels where files have no spacing [default: 1]
+    #[arg(long, value_name = "MM", value_parser = tolerance)]
+    pub(crate) tolerance: Option<f64>,
+
+    /// What a surface consists of [default: triangles]
+    #[arg(long, value_name = "KIND", value_enum)]
+    pub(crate) surface: Option<SurfaceKind>,
+
+    /// Score lesions one by one: how many were found, F1, Dice per lesion
+    #[arg(long)]
+    pub(crate) lesions: bool,
+
+    /// Score vessels and other thin structures: clDice on centre lines, connected components
+    #[arg(long)]
+    pub(crate) vessels: bool,
+
+    /// Summarise groups of cases by themselves: JSON {"case": "group"}, or CSV with a row `case,group` each
+    #[arg(long, value_name = "FILE")]
+    pub(crate) groups: Option<PathBuf>,
+
+    /// Also score the masks that the best threshold makes of the probabilities: a metrics.json of OTHER cases that it was chosen on
+    #[arg(long, value_name = "FILE")]
+    pub(crate) threshold_from: Option<PathBuf>,
+}
+
+/// What surfaces consist of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SurfaceKind {
+    /// Marching cubes' triangles by their area, as DeepMind's surface-distance
+    #[default]
+    Triangles,
+    /// Voxels on the inner border, each as one, as MedPy and MONAI
+    BorderVoxels,
+    /// Measure no distances: the fastest
+    None,
+}
+
+fn tolerance(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|mm: &f64| mm.is_finite() && *mm >= 0.0);
+    number.ok_or_else(|| "expected a distance from 0, such as 1.5".to_owned())
+}
+
+/// Compare two runs on the same cases: differences, Wilcoxon's signed-rank test and its effect size
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  sagittal compare old/metrics.json new/metrics.json\n  \
+                        sagittal compare runA runB --score dice --score hausdorff95 -o comparison.csv\n\n\
+                        A file is the metrics.json of `sagittal evaluate -o` or of a training; a folder is one that holds it, or a \
+                        run, which stands for the validation cases of all its folds. Only cases that both have are compared. \
+                        Differences are B - A. p values are also corrected for the number of comparisons (Holm).")]
+pub(crate) struct CompareArgs {
+    /// Scores of the first run
+    pub(crate) a: PathBuf,
+
+    /// Scores of the second run
+    pub(crate) b: PathBuf,
+
+    /// Scores to compare, by their names in metrics.csv [default: dice, and hausdorff95, surface_dice, lesion_f1, centreline_dice,
+    /// roc_auc where both have them]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) score: Vec<String>,
+
+    /// File for the comparison: .csv or .json
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) random: Seeded,
+}
+
+/// Describe the labels of images: volume, intensity and shape
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  sagittal statistics scan.nii.gz labels.nii.gz\n  \
+                        sagittal statistics imagesTs labels -o statistics.csv\n\n\
+                        Folders are paired by case name; CASE_0000, CASE_0001, ... are the channels of CASE. Volumes in ml (mm2 in \
+                        2-D), lengths in mm; voxels where files have no spacing.")]
+pub(crate) struct StatisticsArgs {
+    /// An image, or a folder of them
+    pub(crate) images: PathBuf,
+
+    /// Its label map, or a folder of them
+    pub(crate) label_maps: PathBuf,
+
+    /// Take the labels and their names from this dataset.json [default: the values found]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) labels: Option<PathBuf>,
+
+    /// File for the table: .csv or .json
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// Put everything about a run on one self-contained HTML page

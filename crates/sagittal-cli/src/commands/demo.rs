@@ -8,7 +8,7 @@ use sagittal_data::{
 use serde_json::json;
 
 use crate::{
-    args::{Budgeted, DemoArgs, EvaluateArgs, Length, PhantomKind, PredictArgs, ReportArgs, TrainArgs},
+    args::{Budgeted, DemoArgs, EvaluateArgs, Length, PhantomKind, PredictArgs, ReportArgs, Scoring, TrainArgs},
     commands::{check, evaluate, predict, report, train},
     messages::Messages,
     outcome::{Outcome, WrongUse},
@@ -90,7 +90,14 @@ pub(crate) fn run(args: &DemoArgs, messages: &Messages) -> anyhow::Result<Outcom
         PhantomKind::Hippocampus => data.join("labelsTs"),
         PhantomKind::Retina => data.join("test").join("1st_manual"),
     };
-    let evaluation = EvaluateArgs { predictions: labels.clone(), reference, labels: None, output: Some(labels), random: args.random };
+    let evaluation = EvaluateArgs {
+        predictions: labels.clone(),
+        reference,
+        labels: None,
+        output: Some(labels),
+        scoring: Scoring::default(),
+        random: args.random,
+    };
     let test = evaluate::evaluate(&evaluation, messages)?;
     messages.say(evaluate::in_words(&test));
 

@@ -1,16 +1,24 @@
 //! `sagittal evaluate`: label maps against a reference, case by case and label by label.
 
-mod pairs;
-mod truth;
-mod values;
+pub(crate) mod pairs;
+mod probabilities;
+mod regions;
+mod setup;
+pub(crate) mod truth;
+pub(crate) mod values;
 mod words;
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 use anyhow::{Context, bail};
 use rayon::prelude::*;
-use sagittal_image::io;
-use sagittal_metrics::{Bootstrap, CaseScore, FailedCase, LabelName, Metrics, score_case};
+use sagittal_image::{LabelMap, Volume, io};
+use sagittal_metrics::{
+    Beside, Bootstrap, CaseScore, DistanceUnit, Distances, FailedCase, LabelName, Metrics, Ranking, ScoredRegion, Subject, score_case_with,
+};
 
 use crate::{
     args::EvaluateArgs,
@@ -19,8 +27,10 @@ use crate::{
     whole_file,
 };
 use pairs::{Pair, Pairing};
+use regions::Regions;
+use setup::Setup;
 use truth::Truth;
-pub(crate) use words::in_words;
+pub(crate) use words::{in_words, region as in_region, short};
 
 pub(crate) fn run(args: &EvaluateArgs, messages: &Messages) -> anyhow::Result<Outcome> {
     let metrics = evaluate(args, messages)?;
@@ -40,62 +50,173 @@ pub(crate) fn evaluate(args: &EvaluateArgs, messages: &Messages) -> anyhow::Resu
     for path in &unused {
         messages.say(format_args!("note: {} has no reference and is not scored", path.display()));
     }
+    let regions = Regions::choose(&args.scoring, &pairs)?;
     let labels = match &truth.labels {
         Some(declared) => declared.clone(),
         None => values::labels_found(&pairs, messages)?,
     };
-    let (scores, unscored) = score_all(&pairs, &truth, &labels, messages);
-    failed.extend(unscored);
+    let setup = Setup::new(&args.scoring, truth, regions, labels)?;
+    let evaluated = score_all(&pairs, &setup, messages);
+    failed.extend(evaluated.failed);
     failed.sort_by(|a, b| a.case.cmp(&b.case));
     let bootstrap = Bootstrap { seed: args.random.seed, ..Bootstrap::default() };
-    let metrics = Metrics::new(labels, truth.region(), scores, failed, &bootstrap);
+    let mut ways = evaluated.ways.into_iter().map(|way| {
+        let region = way.region;
+        let mut metrics = Metrics::new(setup.labels.clone(), region, way.scores, Vec::new(), &bootstrap);
+        metrics.distances = setup.options.surface.map(|options| Distances::new(evaluated.unit, options));
+        for (label, ranking) in metrics.summary.iter_mut().zip(&way.rankings) {
+            label.pooled = Some(ranking.pooled());
+        }
+        Beside { subject: way.subject, metrics }
+    });
+    let first = ways.next().map(|way| way.metrics);
+    let mut metrics = first.unwrap_or_else(|| Metrics::new(setup.labels.clone(), setup.regions.main, Vec::new(), Vec::new(), &bootstrap));
+    metrics.failed = failed;
+    metrics.beside = ways.collect();
+    setup.note_unknown_groups(&metrics, messages);
     if let Some(folder) = &args.output {
         write(&metrics, folder)?;
     }
     Ok(metrics)
 }
 
+/// One of the ways in which the cases are scored: the first is the main one, the others stand beside it.
+#[derive(Debug)]
+struct Way {
+    subject: Subject,
+    region: ScoredRegion,
+    scores: Vec<CaseScore>,
+    /// Per label, over all cases; empty where no case has probabilities.
+    rankings: Vec<Ranking>,
+}
+
+/// What came of all pairs.
+#[derive(Debug)]
+struct Evaluated {
+    ways: Vec<Way>,
+    failed: Vec<FailedCase>,
+    unit: DistanceUnit,
+}
+
+/// A case scored in one way.
+struct Scored {
+    subject: Subject,
+    region: ScoredRegion,
+    score: CaseScore,
+}
+
 /// Scores every pair; a bad one does not stop the others.
-fn score_all(pairs: &[Pair], truth: &Truth, labels: &[LabelName], messages: &Messages) -> (Vec<CaseScore>, Vec<FailedCase>) {
+fn score_all(pairs: &[Pair], setup: &Setup, messages: &Messages) -> Evaluated {
     let counter = messages.progress("scoring", Unit::Cases, pairs.len() as u64);
+    let pool: Mutex<Vec<(Subject, ScoredRegion, Vec<Ranking>)>> = Mutex::new(Vec::new());
     let results: Vec<_> = pairs
         .par_iter()
         .map(|pair| {
-            let result = score(pair, truth, labels);
+            let result = score(pair, setup, &pool);
             counter.advance();
             result.map_err(|error| FailedCase { case: pair.case.clone(), reason: format!("{error:#}") })
         })
         .collect();
-    let (mut scores, mut failed) = (Vec::new(), Vec::new());
+    let mut evaluated = Evaluated { ways: Vec::new(), failed: Vec::new(), unit: DistanceUnit::Millimetre };
+    let n_cases = results.iter().filter(|result| result.is_ok()).count();
     for result in results {
-        match result {
-            Ok(score) => scores.push(score),
-            Err(failure) => failed.push(failure),
+        let (scored, unit) = match result {
+            Ok(scored) => scored,
+            Err(failure) => {
+                evaluated.failed.push(failure);
+                continue;
+            }
+        };
+        if unit == DistanceUnit::Voxel {
+            evaluated.unit = unit;
+        }
+        for Scored { subject, region, score } in scored {
+            let found = evaluated.ways.iter().position(|way| (way.subject, way.region) == (subject, region));
+            let at = found.unwrap_or_else(|| {
+                evaluated.ways.push(Way { subject, region, scores: Vec::new(), rankings: Vec::new() });
+                evaluated.ways.len() - 1
+            });
+            evaluated.ways[at].scores.push(score);
         }
     }
-    (scores, failed)
+    for (subject, region, rankings) in pool.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(way) = evaluated.ways.iter_mut().find(|way| (way.subject, way.region) == (subject, region)) {
+            way.rankings = rankings;
+        }
+    }
+    // A second observer of some cases only would be compared with the predictions of others.
+    evaluated.ways.retain(|way| way.scores.len() == n_cases);
+    evaluated
 }
 
-fn score(pair: &Pair, truth: &Truth, labels: &[LabelName]) -> anyhow::Result<CaseScore> {
-    let is_label = |value: u16| value == 0 || labels.iter().any(|label| label.value == value);
-    let mut reference = io::read_label_map(&pair.reference)?;
-    truth.apply_mask_values(&mut reference.labels);
-    let mut prediction = io::read_label_map(&pair.prediction)?;
-    // Our own predictions hold labels; other programs may keep the values of the masks they learned from.
-    if !values::of(&prediction.labels).into_iter().all(is_label) {
-        truth.apply_mask_values(&mut prediction.labels);
-    }
-    for (map, path) in [(&prediction, &pair.prediction), (&reference, &pair.reference)] {
-        if let Some(value) = values::of(&map.labels).into_iter().find(|&value| !is_label(value)) {
-            let declared: Vec<String> = labels.iter().map(|label| label.value.to_string()).collect();
-            let cure = "declare it in dataset.json, or correct the file";
-            bail!("value {value} in {} is not among the labels 0, {}; {cure}", path.display(), declared.join(", "));
+/// Scores one pair in every way.
+fn score(
+    pair: &Pair,
+    setup: &Setup,
+    pool: &Mutex<Vec<(Subject, ScoredRegion, Vec<Ranking>)>>,
+) -> anyhow::Result<(Vec<Scored>, DistanceUnit)> {
+    let reference = read(&pair.reference, &setup.truth, &setup.labels, true)?;
+    let prediction = read(&pair.prediction, &setup.truth, &setup.labels, false)?;
+    let second = pair.second.as_deref().map(|path| read(path, &setup.truth, &setup.labels, true)).transpose()?;
+    let values: Vec<u16> = setup.labels.iter().map(|label| label.value).collect();
+    let insides = setup.regions.of(pair)?.into_iter();
+    let insides: Vec<(ScoredRegion, Option<Volume<bool>>)> =
+        insides.map(|(region, inside)| (region, without_ignored(inside, &reference, setup.truth.ignore))).collect();
+    let mut scored = Vec::new();
+    for (subject, map) in [(Subject::Prediction, Some(&prediction)), (Subject::SecondObserver, second.as_ref())] {
+        let Some(map) = map else { continue };
+        for (region, inside) in &insides {
+            let labels = score_case_with(map, &reference, &values, inside.as_ref(), setup.options)?;
+            let group = setup.groups.as_ref().and_then(|groups| groups.get(&pair.case).cloned());
+            scored.push(Scored { subject, region: *region, score: CaseScore { group, ..CaseScore::new(&pair.case, labels) } });
         }
     }
-    let region = pair.region.as_deref().map(io::read_label_map).transpose()?;
-    let inside = region.map(|mask| mask.labels.map(|&value| value != 0));
-    let values: Vec<u16> = labels.iter().map(|label| label.value).collect();
-    Ok(CaseScore::new(&pair.case, score_case(&prediction, &reference, &values, inside.as_ref())?))
+    for (inside_idx, (region, rankings)) in probabilities::rank(pair, &reference, &setup.labels, &insides)?.into_iter().enumerate() {
+        // The prediction comes first, once for each region.
+        let labels = scored[inside_idx].score.labels.iter_mut();
+        for ((label, ranking), name) in labels.zip(&rankings).zip(&setup.labels) {
+            let mut probability = ranking.score();
+            probability.at_threshold = setup.thresholds.get(&name.value).map(|&threshold| ranking.at_threshold(threshold));
+            label.probability = Some(probability);
+        }
+        add(pool, region, rankings);
+    }
+    let known = [&reference, &prediction].iter().any(|map| map.geometry.spacing_mm.is_some());
+    Ok((scored, if known { DistanceUnit::Millimetre } else { DistanceUnit::Voxel }))
+}
+
+/// Adds the voxels of a case to those of all cases.
+fn add(pool: &Mutex<Vec<(Subject, ScoredRegion, Vec<Ranking>)>>, region: ScoredRegion, mut rankings: Vec<Ranking>) {
+    rankings.iter_mut().for_each(Ranking::shorten);
+    let mut pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
+    match pool.iter_mut().find(|(_, of, _)| *of == region) {
+        Some((.., all)) => all.iter_mut().zip(rankings).for_each(|(all, new)| all.add(new)),
+        None => pool.push((Subject::Prediction, region, rankings)),
+    }
+}
+
+/// Reads a label map and checks that it holds labels of the set only.
+fn read(path: &Path, truth: &Truth, labels: &[LabelName], is_truth: bool) -> anyhow::Result<LabelMap> {
+    let is_label = |value: u16| value == 0 || labels.iter().any(|label| label.value == value) || (is_truth && truth.ignore == Some(value));
+    let mut map = io::read_label_map(path)?;
+    // Our own predictions hold labels; other programs may keep the values of the masks they learned from.
+    if is_truth || !values::of(&map.labels).into_iter().all(is_label) {
+        truth.apply_mask_values(&mut map.labels);
+    }
+    if let Some(value) = values::of(&map.labels).into_iter().find(|&value| !is_label(value)) {
+        let declared: Vec<String> = labels.iter().map(|label| label.value.to_string()).collect();
+        let cure = "declare it in dataset.json, or correct the file";
+        bail!("value {value} in {} is not among the labels 0, {}; {cure}", path.display(), declared.join(", "));
+    }
+    Ok(map)
+}
+
+/// The region without the voxels that the reference says are not to be scored.
+fn without_ignored(inside: Option<Volume<bool>>, reference: &LabelMap, ignore: Option<u16>) -> Option<Volume<bool>> {
+    let Some(ignore) = ignore else { return inside };
+    let mut inside = inside.unwrap_or_else(|| Volume::filled(reference.labels.shape(), true));
+    inside.voxels_mut().iter_mut().zip(reference.labels.voxels()).for_each(|(inside, value)| *inside &= *value != ignore);
+    Some(inside)
 }
 
 /// Writes `metrics.json` and `metrics.csv`.

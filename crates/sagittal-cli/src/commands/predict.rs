@@ -159,7 +159,7 @@ fn predict_file(
     let path = output_file(case, folder);
     io::write_label_map(&path, &prediction.labels, &geometry, &header)?;
     if let Some(classes) = &prediction.probabilities {
-        anyhow::bail!("TEMPORARY {}", classes.len());
+        io::write_probabilities(&folder.join(format!("{}.npz", case.id)), classes)?;
     }
     if let Some(found) = &prediction.uncertainty {
         for (name, volume) in [("entropy", &found.entropy), ("disagreement", &found.disagreement)] {

@@ -7,15 +7,7 @@ const NASTY: &str = "<script>alert('x')</script>&\"quoted\"";
 
 fn label_score(label: u16, true_positive: u64) -> LabelScore {
     let overlap = Overlap { true_positive, false_positive: true_positive / 4, false_negative: true_positive / 5, true_negative: 9 };
-    LabelScore {
-        label,
-        dice: overlap.dice(),
-        iou: overlap.iou(),
-        overlap,
-        volume_unit: VolumeUnit::Pixel,
-        reference_volume: overlap.n_reference() as f64,
-        prediction_volume: overlap.n_prediction() as f64,
-    }
+    LabelScore::new(label, overlap, 1.0, VolumeUnit::Pixel)
 }
 
 fn input(n_cases: usize, n_labels: u16) -> ReportInput {

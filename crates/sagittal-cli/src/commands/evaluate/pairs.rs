@@ -18,8 +18,10 @@ pub(crate) struct Pair {
     pub(crate) case: String,
     pub(crate) prediction: PathBuf,
     pub(crate) reference: PathBuf,
-    /// The part of the image that counts; everything if `None`.
+    /// The data set's field of view.
     pub(crate) region: Option<PathBuf>,
+    /// A second observer's labels, where the reference is the first one's.
+    pub(crate) second: Option<PathBuf>,
 }
 
 /// All pairs, and what found no partner.
@@ -37,8 +39,8 @@ pub(crate) fn find(predictions: &Path, reference: &Path, truth: &Truth) -> anyho
     match (predictions.is_dir(), reference.is_dir()) {
         (true, true) => pair_folders(predictions, reference, truth),
         (false, false) => {
-            let region = truth.case_of(reference).and_then(|case| case.region.clone());
-            let pair = Pair { case: name(predictions), prediction: predictions.into(), reference: reference.into(), region };
+            let (region, second) = beside(reference, truth);
+            let pair = Pair { case: name(predictions), prediction: predictions.into(), reference: reference.into(), region, second };
             Ok(Pairing { pairs: vec![pair], ..Pairing::default() })
         }
         (true, false) => Err(different_kinds(predictions, reference).into()),
@@ -60,8 +62,8 @@ fn pair_folders(predictions: &Path, reference: &Path, truth: &Truth) -> anyhow::
         let prediction = predicted.remove(&case).unwrap_or_default();
         match (&reference[..], &prediction[..]) {
             ([reference], [prediction]) => {
-                let region = truth.case_of(reference).and_then(|case| case.region.clone());
-                pairing.pairs.push(Pair { case, prediction: prediction.clone(), reference: reference.clone(), region });
+                let (region, second) = beside(reference, truth);
+                pairing.pairs.push(Pair { case, prediction: prediction.clone(), reference: reference.clone(), region, second });
             }
             ([_], []) => {
                 let reason = format!("has no prediction; expected {case} with an image's extension in {}", predictions.display());
@@ -78,8 +80,15 @@ fn pair_folders(predictions: &Path, reference: &Path, truth: &Truth) -> anyhow::
     Ok(pairing)
 }
 
+/// The field of view and the second observer's labels of a reference, as far as the data set has them.
+fn beside(reference: &Path, truth: &Truth) -> (Option<PathBuf>, Option<PathBuf>) {
+    let Some(case) = truth.case_of(reference) else { return (None, None) };
+    let is_reference = |path: &Path| path.canonicalize().ok() == reference.canonicalize().ok();
+    (case.region.clone(), case.second_labels.clone().filter(|second| !is_reference(second)))
+}
+
 /// The image files of a folder by the case that they belong to.
-fn by_case(folder: &Path, case_of: impl Fn(&Path) -> String) -> anyhow::Result<BTreeMap<String, Vec<PathBuf>>> {
+pub(crate) fn by_case(folder: &Path, case_of: impl Fn(&Path) -> String) -> anyhow::Result<BTreeMap<String, Vec<PathBuf>>> {
     let act = || format!("cannot list {}", folder.display());
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(act)? {
@@ -98,11 +107,11 @@ fn by_case(folder: &Path, case_of: impl Fn(&Path) -> String) -> anyhow::Result<B
 }
 
 /// The file's name without an image's extension.
-fn name(path: &Path) -> String {
+pub(crate) fn name(path: &Path) -> String {
     image_stem(path).map_or_else(|| path.file_name().unwrap_or_default().to_string_lossy().into_owned(), str::to_owned)
 }
 
-fn different_kinds(folder: &Path, file: &Path) -> WrongUse {
+pub(crate) fn different_kinds(folder: &Path, file: &Path) -> WrongUse {
     WrongUse(format!("{} is a folder and {} a file; name two folders or two files", folder.display(), file.display()))
 }
 

@@ -5,10 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use sagittal_data::{Case, Dataset, dataset::MaskValue};
 use sagittal_image::Volume;
-use sagittal_metrics::{LabelName, ScoredRegion};
+use sagittal_metrics::LabelName;
 use serde_json::Value;
 
 /// What is known about the reference.
@@ -16,6 +16,8 @@ use serde_json::Value;
 pub(crate) struct Truth {
     /// The labels to score, background left out; `None` where nobody declared any.
     pub(crate) labels: Option<Vec<LabelName>>,
+    /// Voxels of the reference with this value are not scored (nnU-Net's label `ignore`).
+    pub(crate) ignore: Option<u16>,
     mask_values: Vec<MaskValue>,
     /// The data set's case for each of its label files, by absolute path.
     cases: HashMap<PathBuf, Case>,
@@ -36,10 +38,8 @@ impl Truth {
         }
         if let Some(labels) = &mut truth.labels {
             labels.retain(|label| label.value != 0);
-            ensure!(
-                labels.iter().all(|label| label.name != "ignore"),
-                "a label is called `ignore`, and leaving voxels out of scores is not supported; name a dataset.json without it with --labels"
-            );
+            truth.ignore = labels.iter().find(|label| label.name == "ignore").map(|label| label.value);
+            labels.retain(|label| label.name != "ignore");
         }
         Ok(truth)
     }
@@ -58,7 +58,7 @@ impl Truth {
             }
         }
         let labels = dataset.labels.into_iter().map(|label| LabelName { value: label.value, name: label.name }).collect();
-        (!cases.is_empty()).then_some(Self { labels: Some(labels), mask_values: dataset.mask_values, cases })
+        (!cases.is_empty()).then_some(Self { labels: Some(labels), ignore: None, mask_values: dataset.mask_values, cases })
     }
 
     /// The data set's case that `file` is the reference of.
@@ -77,16 +77,10 @@ impl Truth {
             }
         }
     }
-
-    /// Which voxels are counted.
-    pub(crate) fn region(&self) -> ScoredRegion {
-        let has_region = !self.cases.is_empty() && self.cases.values().all(|case| case.region.is_some());
-        if has_region { ScoredRegion::FieldOfView } else { ScoredRegion::WholeImage }
-    }
 }
 
 /// Reads the labels of a `dataset.json`: nnU-Net's `{"name": 1}` or the Decathlon's `{"1": "name"}`.
-fn read_labels(file: &Path) -> anyhow::Result<Vec<LabelName>> {
+pub(crate) fn read_labels(file: &Path) -> anyhow::Result<Vec<LabelName>> {
     let act = || format!("reading labels from {}", file.display());
     let text = std::fs::read_to_string(file).with_context(act)?;
     let json: Value = serde_json::from_str(&text).with_context(act)?;

@@ -1,0 +1,123 @@
+//! What was asked for, read and checked before the first case is scored.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::{Context, bail};
+use sagittal_metrics::{LabelName, Metrics, ScoreOptions, SurfaceElements, SurfaceOptions};
+
+use super::{regions::Regions, truth::Truth};
+use crate::{
+    args::{Scoring, SurfaceKind},
+    messages::Messages,
+    outcome::WrongUse,
+};
+
+/// Everything that all cases are scored by.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) truth: Truth,
+    pub(crate) regions: Regions,
+    pub(crate) labels: Vec<LabelName>,
+    pub(crate) options: ScoreOptions,
+    /// The group of each case.
+    pub(crate) groups: Option<BTreeMap<String, String>>,
+    /// Per label, a threshold of its probability that was chosen on other cases.
+    pub(crate) thresholds: BTreeMap<u16, f64>,
+}
+
+impl Setup {
+    pub(crate) fn new(scoring: &Scoring, truth: Truth, regions: Regions, labels: Vec<LabelName>) -> anyhow::Result<Self> {
+        let tolerance = scoring.tolerance.unwrap_or(SurfaceOptions::default().tolerance);
+        let surface = match scoring.surface.unwrap_or_default() {
+            SurfaceKind::Triangles => Some(SurfaceOptions { elements: SurfaceElements::Triangles, tolerance }),
+            SurfaceKind::BorderVoxels => Some(SurfaceOptions { elements: SurfaceElements::BorderVoxels, tolerance }),
+            SurfaceKind::None => None,
+        };
+        let options = ScoreOptions { surface, lesions: scoring.lesions, vessels: scoring.vessels };
+        let groups = scoring.groups.as_deref().map(read_groups).transpose()?;
+        let thresholds = match &scoring.threshold_from {
+            Some(file) => read_thresholds(file, &labels)?,
+            None => BTreeMap::new(),
+        };
+        Ok(Self { truth, regions, labels, options, groups, thresholds })
+    }
+
+    /// Says which cases belong to no group: a misspelt name would otherwise leave a case out in silence.
+    pub(crate) fn note_unknown_groups(&self, metrics: &Metrics, messages: &Messages) {
+        let Some(groups) = &self.groups else { return };
+        for case in metrics.cases.iter().filter(|case| case.group.is_none()) {
+            messages.say(format_args!("note: case {} is in no group", case.case));
+        }
+        for case in groups.keys().filter(|case| !metrics.cases.iter().any(|scored| scored.case == **case)) {
+            messages.say(format_args!("note: the groups name case {case}, which is not scored"));
+        }
+    }
+}
+
+/// Reads the group of each case: a JSON object, or rows `case,group` with or without that heading.
+fn read_groups(file: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    WrongUse::unless_exists(file, "the groups of cases, as JSON or CSV")?;
+    let act = || format!("reading groups from {}", file.display());
+    let text = std::fs::read_to_string(file).with_context(act)?;
+    if text.trim_start().starts_with('{') {
+        return serde_json::from_str(&text).context("expected an object such as {\"case_1\": \"hospital A\"}").with_context(act);
+    }
+    let mut groups = BTreeMap::new();
+    for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        let clean = |text: &str| text.trim().trim_matches('"').to_owned();
+        match line.split(&[',', ';', '\t'][..]).map(clean).collect::<Vec<_>>().as_slice() {
+            [only] if only.is_empty() => {}
+            [case, group] if number == 0 && case.eq_ignore_ascii_case("case") && group.eq_ignore_ascii_case("group") => {}
+            [case, group] => {
+                if let Some(other) = groups.insert(case.clone(), group.clone()).filter(|other| other != group) {
+                    bail!("{} names case {case} twice, in group {other} and in group {group}; leave one of them", file.display());
+                }
+            }
+            _ => bail!("line {} of {} is `{line}`, expected `case,group`", number + 1, file.display()),
+        }
+    }
+    Ok(groups)
+}
+
+/// The best thresholds that were found on the cases of another evaluation.
+fn read_thresholds(file: &Path, labels: &[LabelName]) -> anyhow::Result<BTreeMap<u16, f64>> {
+    WrongUse::unless_exists(file, "the metrics.json of other cases with probabilities")?;
+    let act = || format!("reading thresholds from {}", file.display());
+    let metrics = Metrics::from_json(&std::fs::read_to_string(file).with_context(act)?).with_context(act)?;
+    let best = metrics.summary.iter().filter_map(|label| Some((label.label.value, label.pooled.as_ref()?.best_threshold?.threshold)));
+    let best: BTreeMap<u16, f64> = best.collect();
+    if let Some(label) = labels.iter().find(|label| !best.contains_key(&label.value)) {
+        let cure = "evaluate predictions of training cases that have CASE.npz beside them, with -o, and name that metrics.json";
+        bail!("{} holds no threshold for label {} {}; {cure}", file.display(), label.value, label.name);
+    }
+    Ok(best)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_read_from_json_and_csv() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("groups");
+        let cases: [(&str, Result<usize, &str>); 7] = [
+            ("{\"a\": \"east\", \"b\": \"west\"}", Ok(2)),
+            ("case,group\na,east\nb,west\n", Ok(2)),
+            ("\u{feff}a;east\r\n\"b\";\"west\"\r\n\r\n", Ok(2)),
+            ("", Ok(0)),
+            ("a,east,1\n", Err("line 1")),
+            ("a,east\na,west\n", Err("names case a twice")),
+            ("{\"a\": 1}", Err("expected an object")),
+        ];
+        for (text, expected) in cases {
+            std::fs::write(&file, text).unwrap();
+            match (read_groups(&file).map_err(|error| format!("{error:#}")), expected) {
+                (Ok(found), Ok(n)) => assert!(found.len() == n && (n == 0 || found["b"] == "west"), "{text}: {found:?}"),
+                (Err(found), Err(part)) => assert!(found.contains(part), "{text}: {found}"),
+                (found, _) => panic!("{text}: {found:?}"),
+            }
+        }
+    }
+}
