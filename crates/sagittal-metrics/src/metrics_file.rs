@@ -56,7 +56,7 @@ pub struct Distances {
 impl Distances {
     /// Says how distances are measured with these options.
     pub fn new(unit: DistanceUnit, options: SurfaceOptions) -> Self {
-        let hausdorff95 = "the distance that 95 % of a surface do not exceed, of both directions the larger".to_owned();
+        let hausdorff95 = "95 % of a surface lie within it, of both directions the larger".to_owned();
         Self { unit, options, hausdorff95 }
     }
 }

@@ -118,7 +118,7 @@ pub(crate) struct Scoring {
     pub(crate) whole_image: bool,
 
     /// How far surfaces may be apart for the surface Dice: mm, or voxels where files have no spacing [default: 1]
-    #[arg(long, value_name = "MM", value_parser = tolerance)]
+    #[arg(long, value_name = "MM", value_parser = tolerance, allow_hyphen_values = true)]
     pub(crate) tolerance: Option<f64>,
 
     /// What a surface consists of [default: triangles]

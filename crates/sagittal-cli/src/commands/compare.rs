@@ -212,7 +212,7 @@ fn in_words(comparison: &Comparison, a: &Metrics) -> String {
     // A title must not widen the column of names.
     let titles: Vec<(usize, String)> =
         rows.iter().enumerate().filter(|(_, row)| row[1].is_empty()).map(|(i, row)| (i, row[0].clone())).collect();
-    titles.iter().for_each(|(i, _)| rows[*i][0].clear());
+    titles.iter().for_each(|(i, _)| rows[*i][0] = "-".to_owned());
     let mut lines: Vec<String> = table::aligned(&rows).lines().map(str::to_owned).collect();
     titles.into_iter().for_each(|(i, title)| lines[i] = title);
     text += &lines.join("\n");

@@ -55,7 +55,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, messages: &Messages) -> anyhow::Resu
         Some(declared) => declared.clone(),
         None => values::labels_found(&pairs, messages)?,
     };
-    let setup = Setup::new(&args.scoring, truth, regions, labels)?;
+    let setup = Setup::new(&args.scoring, truth, regions, labels, &pairs)?;
     let evaluated = score_all(&pairs, &setup, messages);
     failed.extend(evaluated.failed);
     failed.sort_by(|a, b| a.case.cmp(&b.case));

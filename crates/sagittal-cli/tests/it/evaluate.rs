@@ -96,6 +96,128 @@ fn vessels_are_scored_inside_the_field_of_view() {
     call.prints("2 cases scored, 0 failed; inside the field of view").prints("1 vessel").prints("1.0000");
 }
 
+/// The retina phantom with predictions that are the first observer's masks, and their probabilities.
+fn retina_with_predictions() -> tempfile::TempDir {
+    let place = tempfile::tempdir().unwrap();
+    sagittal(place.path(), &["phantom", "retina", "-o", "set", "--cases", "2", "--test-cases", "2"]).exits(0);
+    for (part, cases) in [("training", ["21", "22"]), ("test", ["01", "02"])] {
+        fs::create_dir_all(place.path().join(part)).unwrap();
+        for number in cases {
+            let path = place.path().join(format!("set/{part}/1st_manual/{number}_manual1.gif"));
+            let mut map = sagittal_image::io::read_label_map(&path).unwrap();
+            map.labels.voxels_mut().iter_mut().for_each(|voxel| *voxel = u16::from(*voxel != 0));
+            let stem = place.path().join(part).join(format!("{number}_{part}"));
+            sagittal_image::io::write_label_map(&stem.with_extension("png"), &map.labels, &map.geometry, &map.header).unwrap();
+            // Right, but not sure of it: vessels 0.75, everything else 0.25.
+            let vessel = map.labels.map(|&label| 0.25 + 0.5 * f32::from(label));
+            let background = vessel.map(|p| 1.0 - p);
+            sagittal_image::io::write_probabilities(&stem.with_extension("npz"), &[background, vessel]).unwrap();
+        }
+    }
+    place
+}
+
+#[test]
+fn the_field_of_view_the_whole_image_and_the_second_observer_stand_side_by_side() {
+    let place = retina_with_predictions();
+    let call = sagittal(place.path(), &["evaluate", "test", "set/test/1st_manual", "--vessels", "--lesions", "-o", "scores"]).exits(0);
+    call.prints("inside the field of view")
+        .prints("prediction, field of view        1.0000     1.0000")
+        .prints("prediction, whole image          1.0000     1.0000")
+        .prints("second observer, field of view")
+        .prints("clDice");
+    assert!(call.out.lines().all(|line| line.chars().count() <= 80), "{}", call.out);
+    let json: serde_json::Value = serde_json::from_str(&fs::read_to_string(place.path().join("scores/metrics.json")).unwrap()).unwrap();
+    // The squares of 0.25, and the gap between 0.25 and 0 or 1 in both bins.
+    assert!((number(&json, "/summary/0/pooled/brier") - 0.0625).abs() < 1e-9);
+    assert!((number(&json, "/summary/0/pooled/calibration_error") - 0.25).abs() < 1e-9);
+    assert_eq!(number(&json, "/summary/0/pooled/best_threshold/threshold"), 0.75);
+    let beside = json["beside"].as_array().unwrap();
+    let ways: Vec<_> = beside.iter().map(|way| (way["subject"].as_str().unwrap(), way["metrics"]["region"].as_str().unwrap())).collect();
+    assert_eq!(ways, [("prediction", "whole_image"), ("second_observer", "field_of_view"), ("second_observer", "whole_image")]);
+    let negatives = |json: &serde_json::Value| number(json, "/cases/0/labels/0/true_negative");
+    assert!(negatives(&beside[0]["metrics"]) > negatives(&json), "the whole image has more background");
+    let observer = number(&beside[1]["metrics"], "/summary/0/dice/mean");
+    assert!((0.5..1.0).contains(&observer), "{observer}");
+}
+
+#[test]
+fn a_threshold_comes_from_other_cases_only() {
+    let place = retina_with_predictions();
+    sagittal(place.path(), &["evaluate", "training", "set/training/1st_manual", "-o", "chosen"]).exits(0);
+    let words = ["evaluate", "test", "set/test/1st_manual", "--threshold-from", "chosen/metrics.json"];
+    sagittal(place.path(), &words).exits(0).prints("mean Dice 1.0000 at the given threshold 0.75");
+    let same = ["evaluate", "training", "set/training/1st_manual", "--threshold-from", "chosen/metrics.json"];
+    sagittal(place.path(), &same).exits(2).says("chose its threshold on case 21_training too");
+    fs::remove_file(place.path().join("training/21_training.npz")).unwrap();
+    fs::remove_file(place.path().join("training/22_training.npz")).unwrap();
+    sagittal(place.path(), &["evaluate", "training", "set/training/1st_manual", "-o", "none"]).exits(0);
+    let none = ["evaluate", "test", "set/test/1st_manual", "--threshold-from", "none/metrics.json"];
+    sagittal(place.path(), &none).exits(1).says("holds no threshold for label 1 vessel");
+}
+
+#[test]
+fn probabilities_of_another_shape_or_that_are_none_are_refused() {
+    let place = two_folders();
+    let write = |shape: [usize; 3], value: f32| {
+        let class = sagittal_image::Volume::filled(shape, value);
+        sagittal_image::io::write_probabilities(&place.path().join("p/a.npz"), &[class.clone(), class.clone(), class]).unwrap();
+    };
+    for (shape, value, part) in [([8, 8, 7], 0.5, "holds [8, 8, 7] voxels"), ([8, 8, 8], -4.5, "are these logits?")] {
+        write(shape, value);
+        sagittal(place.path(), &["evaluate", "p", "r"]).exits(1).prints("1 cases scored, 1 failed").prints(part);
+    }
+    fs::write(place.path().join("p/a.npz"), "hello").unwrap();
+    sagittal(place.path(), &["evaluate", "p", "r"]).exits(1).prints("expected a zip file");
+}
+
+#[test]
+fn distances_are_those_of_the_closed_form_in_mm() {
+    let place = tempfile::tempdir().unwrap();
+    write_cube_with_spacing(&place.path().join("p.nii.gz"), 5, 1.5);
+    write_cube_with_spacing(&place.path().join("r.nii.gz"), 3, 1.5);
+    for kind in ["triangles", "border-voxels"] {
+        let json = sagittal(place.path(), &["evaluate", "p.nii.gz", "r.nii.gz", "--surface", kind, "--json"]).exits(0).json();
+        // Cubes with one corner in common, of 3 and 5 voxels of 1.5 mm: the other corners are two voxels apart along each axis.
+        let expected = 3.0 * 3.0_f64.sqrt();
+        assert!((number(&json, "/summary/0/scores/hausdorff/mean") - expected).abs() < 0.51 * 1.5, "{kind}");
+        assert!((number(&json, "/cases/0/labels/0/centre_distance") - 1.5 * 3.0_f64.sqrt()).abs() < 1e-9);
+        assert_eq!(json["distances"]["unit"], "mm");
+    }
+    let none = sagittal(place.path(), &["evaluate", "p.nii.gz", "r.nii.gz", "--surface", "none", "--json"]).exits(0).json();
+    assert!(none.get("distances").is_none() && none["cases"][0]["labels"][0].get("surface").is_none());
+    sagittal(place.path(), &["evaluate", "p.nii.gz", "r.nii.gz", "--tolerance", "-1"]).exits(2).says("expected a distance from 0");
+}
+
+#[test]
+fn regions_and_groups_are_what_was_given() {
+    let place = two_folders();
+    // The region is the cube of 2: inside it prediction and reference of case b are equal.
+    write_cube(&place.path().join("roi/a.nii.gz"), 2);
+    write_cube(&place.path().join("roi/b.nii.gz"), 2);
+    fs::write(place.path().join("groups.csv"), "case,group\na,east\nb,west\nc,west\n").unwrap();
+    let words = ["evaluate", "p", "r", "--roi", "roi", "--groups", "groups.csv"];
+    let call = sagittal(place.path(), &words).exits(0).says("the groups name case c, which is not scored");
+    call.prints("inside the given mask").prints("east").prints("1.000");
+    let json = sagittal(place.path(), &["evaluate", "p", "r", "--roi", "roi", "--groups", "groups.csv", "--json"]).exits(0).json();
+    assert_eq!((number(&json, "/cases/1/labels/0/dice"), &json["groups"][1]["group"]), (1.0, &"west".into()));
+    fs::remove_file(place.path().join("roi/b.nii.gz")).unwrap();
+    sagittal(place.path(), &words).exits(1).prints("b: has no mask; expected b with an image's extension in roi");
+    sagittal(place.path(), &["evaluate", "p", "r", "--fov"]).exits(2).says("there is no field of view for a");
+    sagittal(place.path(), &["evaluate", "p", "r", "--roi", "nowhere"]).exits(2).says("nowhere does not exist");
+}
+
+#[test]
+fn ignored_voxels_are_not_counted() {
+    let place = two_folders();
+    fs::write(place.path().join("labels.json"), r#"{"labels": {"background": 0, "cube": 1, "ignore": 2}}"#).unwrap();
+    // The reference's voxel of label 2 is not scored, and the prediction's may not be there.
+    let call = sagittal(place.path(), &["evaluate", "p", "r", "--labels", "labels.json"]).exits(1);
+    call.prints("value 2 in p/a.nii.gz is not among the labels 0, 1");
+    let words = ["evaluate", "r", "r", "--labels", "labels.json"];
+    sagittal(place.path(), &words).exits(1).prints("value 2 in r/a.nii.gz");
+}
+
 #[test]
 fn damaged_files_fail_one_by_one_and_the_good_ones_are_scored() {
     let place = two_folders();

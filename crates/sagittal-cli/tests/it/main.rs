@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod check;
+mod compare;
 mod evaluate;
 mod fetch;
 mod files;
 mod phantom;
 mod plan;
 mod predict;
+mod statistics;
 mod train;
 mod usage;
 

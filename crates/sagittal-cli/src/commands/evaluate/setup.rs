@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::{Context, bail};
 use sagittal_metrics::{LabelName, Metrics, ScoreOptions, SurfaceElements, SurfaceOptions};
 
-use super::{regions::Regions, truth::Truth};
+use super::{pairs::Pair, regions::Regions, truth::Truth};
 use crate::{
     args::{Scoring, SurfaceKind},
     messages::Messages,
@@ -26,7 +26,7 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    pub(crate) fn new(scoring: &Scoring, truth: Truth, regions: Regions, labels: Vec<LabelName>) -> anyhow::Result<Self> {
+    pub(crate) fn new(scoring: &Scoring, truth: Truth, regions: Regions, labels: Vec<LabelName>, pairs: &[Pair]) -> anyhow::Result<Self> {
         let tolerance = scoring.tolerance.unwrap_or(SurfaceOptions::default().tolerance);
         let surface = match scoring.surface.unwrap_or_default() {
             SurfaceKind::Triangles => Some(SurfaceOptions { elements: SurfaceElements::Triangles, tolerance }),
@@ -36,7 +36,7 @@ impl Setup {
         let options = ScoreOptions { surface, lesions: scoring.lesions, vessels: scoring.vessels };
         let groups = scoring.groups.as_deref().map(read_groups).transpose()?;
         let thresholds = match &scoring.threshold_from {
-            Some(file) => read_thresholds(file, &labels)?,
+            Some(file) => read_thresholds(file, &labels, pairs)?,
             None => BTreeMap::new(),
         };
         Ok(Self { truth, regions, labels, options, groups, thresholds })
@@ -80,10 +80,15 @@ fn read_groups(file: &Path) -> anyhow::Result<BTreeMap<String, String>> {
 }
 
 /// The best thresholds that were found on the cases of another evaluation.
-fn read_thresholds(file: &Path, labels: &[LabelName]) -> anyhow::Result<BTreeMap<u16, f64>> {
+fn read_thresholds(file: &Path, labels: &[LabelName], pairs: &[Pair]) -> anyhow::Result<BTreeMap<u16, f64>> {
     WrongUse::unless_exists(file, "the metrics.json of other cases with probabilities")?;
     let act = || format!("reading thresholds from {}", file.display());
     let metrics = Metrics::from_json(&std::fs::read_to_string(file).with_context(act)?).with_context(act)?;
+    if let Some(pair) = pairs.iter().find(|pair| metrics.cases.iter().any(|case| case.case == pair.case)) {
+        let cure = "choose it on other cases, such as those of the training";
+        let finding = format!("{} chose its threshold on case {} too, which is to be scored", file.display(), pair.case);
+        return Err(WrongUse(format!("{finding}; {cure}")).into());
+    }
     let best = metrics.summary.iter().filter_map(|label| Some((label.label.value, label.pooled.as_ref()?.best_threshold?.threshold)));
     let best: BTreeMap<u16, f64> = best.collect();
     if let Some(label) = labels.iter().find(|label| !best.contains_key(&label.value)) {
