@@ -35,6 +35,21 @@ pub enum ReportError {
         /// Shape of the label map.
         found: [usize; 3],
     },
+    /// There is nothing to show.
+    #[error("the image has no voxel: its shape is {shape:?} (z, y, x)")]
+    Empty {
+        /// Shape of the image.
+        shape: [usize; 3],
+    },
+    /// A surface cannot be drawn without labels.
+    #[error("there is no surface to draw: no voxel is labelled")]
+    NoSurface,
+    /// The form needs slices, and the image is a picture.
+    #[error("a {form} needs a 3-D image, and this one is 2-D; show it as planes")]
+    NotAVolume {
+        /// `montage`, `sweep`, `surface`.
+        form: &'static str,
+    },
     /// A picture could not be compressed.
     #[error("cannot encode {format}: {finding}")]
     Encode {

@@ -13,17 +13,31 @@ const COLOURS: usize = 255;
 const TRANSPARENT: u8 = 255;
 /// NeuQuant's speed, 1 (best) to 30.
 const SAMPLING: i32 = 6;
-/// About so long does the GIF run, in hundredths of a second, within the limits of one frame.
-const DURATION_CS: usize = 1200;
-const FRAME_CS: std::ops::RangeInclusive<usize> = 6..=60;
-/// The last frame stays.
-const LAST_CS: u16 = 300;
+/// The palette is chosen from this many frames, and from about this many of their pixels.
+const SAMPLED_FRAMES: usize = 9;
+const SAMPLED_PIXELS: usize = 600_000;
+
+/// How long frames are shown, in hundredths of a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timing {
+    /// Every frame but the last.
+    pub(crate) frame_cs: u16,
+    /// The last frame.
+    pub(crate) last_cs: u16,
+}
+
+impl Timing {
+    /// A GIF of `n` frames that runs for about 12 seconds and then stays on its last frame for three.
+    pub(crate) fn of_training(n: usize) -> Self {
+        Self { frame_cs: (1200 / n.max(1)).clamp(6, 60) as u16, last_cs: 300 }
+    }
+}
 
 /// Encodes pictures of one size; no pictures give an empty GIF of one pixel.
 ///
 /// # Errors
 /// [`ReportError::Encode`] if the encoder refuses a frame.
-pub(crate) fn encode(pictures: &[Picture]) -> Result<Vec<u8>, ReportError> {
+pub(crate) fn encode(pictures: &[Picture], timing: Timing) -> Result<Vec<u8>, ReportError> {
     let blank = [Picture::filled(1, 1, [0; 3])];
     let pictures = if pictures.is_empty() { &blank } else { pictures };
     let quantiser = Quantiser::of(pictures);
@@ -32,7 +46,6 @@ pub(crate) fn encode(pictures: &[Picture]) -> Result<Vec<u8>, ReportError> {
     let mut file = Vec::new();
     let mut encoder = Encoder::new(&mut file, width as u16, height as u16, &quantiser.palette).map_err(failed)?;
     encoder.set_repeat(Repeat::Infinite).map_err(failed)?;
-    let delay = (DURATION_CS / pictures.len()).clamp(*FRAME_CS.start(), *FRAME_CS.end()) as u16;
     let mut shown: Option<Vec<u8>> = None;
     for (idx, picture) in pictures.iter().enumerate() {
         let indices = quantiser.indices(picture);
@@ -40,7 +53,7 @@ pub(crate) fn encode(pictures: &[Picture]) -> Result<Vec<u8>, ReportError> {
             None => Frame { width: width as u16, height: height as u16, buffer: indices.clone().into(), ..Frame::default() },
             Some(before) => changes(before, &indices, width),
         };
-        frame.delay = if idx + 1 == pictures.len() { LAST_CS } else { delay };
+        frame.delay = if idx + 1 == pictures.len() { timing.last_cs } else { timing.frame_cs };
         frame.dispose = DisposalMethod::Keep;
         encoder.write_frame(&frame).map_err(failed)?;
         shown = Some(indices);
@@ -83,9 +96,12 @@ struct Quantiser {
 
 impl Quantiser {
     fn of(pictures: &[Picture]) -> Self {
-        // First, middle and last frame: colours of labels appear and vanish in between, but only these colours.
-        let sample = [0, pictures.len() / 2, pictures.len() - 1].map(|i| &pictures[i]);
-        let rgba: Vec<u8> = sample.iter().flat_map(|p| p.pixels()).flat_map(|&[r, g, b]| [r, g, b, 255]).collect();
+        // From the first frame to the last, because labels appear and vanish in between.
+        let n = SAMPLED_FRAMES.min(pictures.len());
+        let sample: Vec<&Picture> = (0..n).map(|i| &pictures[i * (pictures.len() - 1) / (n - 1).max(1)]).collect();
+        let n_pixels: usize = sample.iter().map(|picture| picture.pixels().len()).sum();
+        let step = (n_pixels / SAMPLED_PIXELS) | 1;
+        let rgba: Vec<u8> = sample.iter().flat_map(|p| p.pixels()).step_by(step).flat_map(|&[r, g, b]| [r, g, b, 255]).collect();
         let network = NeuQuant::new(SAMPLING, COLOURS, &rgba);
         let mut palette = network.color_map_rgb();
         palette.resize(3 * (COLOURS + 1), 0);

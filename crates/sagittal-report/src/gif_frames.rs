@@ -14,10 +14,10 @@ use image::{GrayImage, ImageFormat, RgbImage};
 use sagittal_image::{Image, LabelMap, Rank};
 
 use crate::{
-    Palette, Plane, ReportError, Slice,
+    Compared, Overlay, Palette, Panels, Plane, ReportError, Slice,
     canvas::{Picture, Rgb, mixed},
     gif,
-    montage::{Compared, GROUND, Panels},
+    sheet::GROUND,
     text,
 };
 
@@ -48,7 +48,7 @@ impl TrainingGif {
     pub fn start(folder: &Path, image: &Image, reference: &LabelMap, palette: &Palette) -> Result<Self, ReportError> {
         let (panels, slice, panel) = Self::view(image, reference, palette)?;
         std::fs::create_dir_all(folder).map_err(|source| ReportError::File { act: "write", path: folder.into(), source })?;
-        let plain = panels.plain(&slice, panel);
+        let plain = panels.draw(&slice, panel, Overlay::Plain);
         let (height, width) = (plain.height() as u32, plain.width() as u32);
         let picture = RgbImage::from_raw(width, height, plain.pixels().as_flattened().to_vec()).unwrap_or_default();
         store(&folder.join("image.png"), &image::DynamicImage::ImageRgb8(picture))?;
@@ -95,7 +95,8 @@ impl TrainingGif {
         }
         let pictures: Result<Vec<Picture>, ReportError> =
             frames.iter().map(|frame| Ok(self.compose(&plain, &truth, &self.load_labels(&frame.path)?, frame))).collect();
-        gif::encode(&pictures?)
+        let pictures = pictures?;
+        gif::encode(&pictures, gif::Timing::of_training(pictures.len()))
     }
 
     /// The slice that is shown, and the size of a panel for it.

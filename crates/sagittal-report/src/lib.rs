@@ -3,37 +3,48 @@
 //! Legend: volumes are `[Z, Y, X]`, slowest first; pictures are rows of pixels from the top left. This crate knows images, label maps, scores
 //! and records of training; it knows no networks and no data sets. It needs no fonts, no display and no network.
 //!
-//! * Seeing one case: [`Panels`] cuts slices, [`three_planes`] shows them with truth and prediction drawn in.
+//! * Seeing one case: [`Panels`] holds it ready; [`planes`], [`one_slice`], [`montage`], [`sweep`], [`surface`], [`error_map`] draw it.
 //! * Seeing a training: [`TrainingGif`], [`progress_png`].
 //! * Seeing a run: [`ReportInput`] into [`html`].
 #![forbid(unsafe_code)]
 
+mod agreement;
 mod canvas;
 mod chart;
 mod curves;
 mod error;
+mod error_map;
 mod gif;
 mod gif_frames;
 mod html;
 mod input;
-mod montage;
+mod marks;
 mod overlay;
 mod palette;
+mod panels;
 mod plane;
+mod planes;
 mod progress;
 mod shade;
+mod sheet;
+mod slices;
 mod strip;
+mod surface;
 mod text;
 mod window;
 
 pub use canvas::Picture;
 pub use curves::progress_png;
 pub use error::ReportError;
+pub use error_map::error_map;
 pub use gif_frames::TrainingGif;
 pub use html::html;
 pub use input::{CasePicture, CaseRole, ReportInput, representative_cases};
-pub use montage::{Compared, Panels, three_planes};
 pub use palette::Palette;
+pub use panels::{Compared, Overlay, Panels, Zoom};
 pub use plane::{Plane, Slice};
+pub use planes::{Look, one_slice, planes, three_planes};
 pub use progress::{Progress, ProgressRecord};
+pub use slices::{montage, sweep};
+pub use surface::{surface, turning_surface};
 pub use window::Window;

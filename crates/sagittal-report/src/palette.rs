@@ -10,16 +10,34 @@ const OKABE_ITO: [Rgb; 7] = [[230, 159, 0], [86, 180, 233], [0, 158, 115], [213,
 /// A value in a label map that the data set does not declare.
 const UNDECLARED: Rgb = [255, 255, 255];
 
-/// A colour for each label.
+/// A colour and a name for each label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Palette {
     labels: Vec<u16>,
+    names: Vec<String>,
+    colours: Vec<Rgb>,
 }
 
 impl Palette {
-    /// Colours `labels` (foreground only) in their order.
+    /// Colours `labels` (foreground only) in their order; they are named by their values.
     pub fn new(labels: &[u16]) -> Self {
-        Self { labels: labels.to_vec() }
+        Self::named(labels.iter().map(|&label| (label, format!("label {label}"))))
+    }
+
+    /// Colours labels (foreground only) in their order, and names them.
+    pub fn named(labels: impl IntoIterator<Item = (u16, String)>) -> Self {
+        Self::coloured(labels.into_iter().enumerate().map(|(idx, (label, name))| (label, name, Self::nth(idx))))
+    }
+
+    /// Labels with colours of their own.
+    pub(crate) fn coloured(entries: impl IntoIterator<Item = (u16, String, Rgb)>) -> Self {
+        let mut palette = Self { labels: vec![], names: vec![], colours: vec![] };
+        for (label, name, colour) in entries {
+            palette.labels.push(label);
+            palette.names.push(name);
+            palette.colours.push(colour);
+        }
+        palette
     }
 
     /// The labels that have a colour, in order.
@@ -32,7 +50,16 @@ impl Palette {
         if label == 0 {
             return None;
         }
-        Some(self.labels.iter().position(|&known| known == label).map_or(UNDECLARED, Self::nth))
+        Some(self.position(label).map_or(UNDECLARED, |idx| self.colours[idx]))
+    }
+
+    /// What a label is called; one that nobody named by its value.
+    pub fn name(&self, label: u16) -> String {
+        self.position(label).map_or_else(|| format!("label {label}"), |idx| self.names[idx].clone())
+    }
+
+    fn position(&self, label: u16) -> Option<usize> {
+        self.labels.iter().position(|&known| known == label)
     }
 
     /// The `idx`-th colour. After seven they repeat, lighter and then darker.
@@ -62,6 +89,8 @@ mod tests {
         assert_eq!(palette.colour(3), Some([230, 159, 0]));
         assert_eq!(palette.colour(255), Some([86, 180, 233]));
         assert_eq!(palette.colour(9), Some([255, 255, 255]));
+        assert_eq!((palette.name(3), palette.name(9)), ("label 3".to_owned(), "label 9".to_owned()));
+        assert_eq!(Palette::named([(2, "head".to_owned())]).name(2), "head");
         assert_eq!(hex([230, 159, 0]), "#e69f00");
     }
 

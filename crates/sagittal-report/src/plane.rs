@@ -4,7 +4,7 @@
 //! pictures; superior (axial: anterior) is up; sagittal pictures face left. Volumes must be canonical (`Z` to superior, `Y` to anterior, `X` to right).
 //! 2-D images are shown as they lie in memory.
 
-use sagittal_image::{Geometry, Rank};
+use sagittal_image::{BoundingBox, Geometry, Rank};
 
 /// A direction of slicing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,15 @@ impl Plane {
             Self::Axial => 0,
             Self::Coronal => 1,
             Self::Sagittal => 2,
+        }
+    }
+
+    /// The memory axes along which rows follow each other, and columns.
+    pub(crate) fn axes(self) -> [usize; 2] {
+        match self {
+            Self::Axial => [1, 2],
+            Self::Coronal => [0, 2],
+            Self::Sagittal => [0, 1],
         }
     }
 
@@ -66,23 +75,28 @@ impl Slice {
     /// # Panics
     /// If `position` is outside the volume.
     pub fn cut(geometry: &Geometry, plane: Plane, position: usize) -> Self {
-        assert!(position < geometry.shape[plane.axis()], "slice {position} is outside {:?}", geometry.shape);
-        let [depth, height, width] = geometry.shape;
+        Self::within(geometry, &BoundingBox::whole(geometry.shape), plane, position)
+    }
+
+    /// Cuts the part of a volume that lies in `field`; where `position` lies outside of `field` its rows and columns still count.
+    ///
+    /// # Panics
+    /// If `position` or `field` is outside the volume.
+    pub fn within(geometry: &Geometry, field: &BoundingBox, plane: Plane, position: usize) -> Self {
+        let shape = geometry.shape;
+        assert!(position < shape[plane.axis()], "slice {position} is outside {shape:?}");
+        assert!((0..3).all(|axis| field.lower[axis] <= field.upper[axis] && field.upper[axis] <= shape[axis]), "{field:?} outside {shape:?}");
         let spacing = geometry.spacing_or_one();
-        let index = |z: usize, y: usize, x: usize| (z * height + y) * width + x;
-        let (size, axes): ([usize; 2], [usize; 2]) = match plane {
-            Plane::Axial => ([height, width], [1, 2]),
-            Plane::Coronal => ([depth, width], [0, 2]),
-            Plane::Sagittal => ([depth, height], [0, 1]),
-        };
+        let axes = plane.axes();
+        let size = axes.map(|axis| field.upper[axis] - field.lower[axis]);
         let upright = geometry.rank == Rank::Two;
         let voxel = |row: usize, column: usize| {
-            let (row, column) = if upright { (row, column) } else { (size[0] - 1 - row, size[1] - 1 - column) };
-            match plane {
-                Plane::Axial => index(position, row, column),
-                Plane::Coronal => index(row, position, column),
-                Plane::Sagittal => index(row, column, position),
+            let mut at = [0; 3];
+            at[plane.axis()] = position;
+            for (axis, i) in axes.into_iter().zip([row, column]) {
+                at[axis] = if upright { field.lower[axis] + i } else { field.upper[axis] - 1 - i };
             }
+            (at[0] * shape[1] + at[1]) * shape[2] + at[2]
         };
         let voxels = (0..size[0] * size[1]).map(|pixel| voxel(pixel / size[1].max(1), pixel % size[1].max(1))).collect();
         Self { size, pixel: axes.map(|axis| spacing[axis]), voxels }
@@ -117,6 +131,17 @@ mod tests {
         ] {
             let slice = Slice::cut(&geometry, plane, 4);
             assert_eq!((slice.voxels[0], slice.voxels[99], slice.pixel), (top_left, bottom_right, pixel), "{plane:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_slice_is_the_same_part_of_the_whole() {
+        let geometry = Geometry::volume([10, 10, 10], [3.0, 2.0, 1.0]);
+        let field = BoundingBox { lower: [1, 2, 3], upper: [9, 8, 7] };
+        // Row 0 is the highest Z or Y of the field, column 0 its highest X or Y.
+        for (plane, size, top_left) in [(Plane::Axial, [6, 4], 476), (Plane::Coronal, [8, 4], 846), (Plane::Sagittal, [8, 6], 874)] {
+            let slice = Slice::within(&geometry, &field, plane, 4);
+            assert_eq!((slice.size, slice.voxels[0], slice.voxels.len()), (size, top_left, size[0] * size[1]), "{plane:?}");
         }
     }
 

@@ -15,6 +15,18 @@ pub(crate) fn width(text: &str) -> usize {
     text.chars().count() * get_raster_width(FontWeight::Regular, RasterHeight::Size16)
 }
 
+/// `text` in lines of at most `most` pixels, broken between words; a word that is wider stands alone.
+pub(crate) fn wrapped(text: &str, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if width(line) + width(" ") + width(word) <= most => *line += &format!(" {word}"),
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// Draws one line of text, its top left corner at `x`, `y`; what does not fit is cut off.
 pub(crate) fn draw(picture: &mut Picture, [x, y]: [usize; 2], text: &str, colour: Rgb) {
     let mut left = x;
@@ -35,6 +47,14 @@ pub(crate) fn draw(picture: &mut Picture, [x, y]: [usize; 2], text: &str, colour
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_break_between_words() {
+        let most = width("the patient's right");
+        assert_eq!(wrapped("the patient's right is on the left", most), ["the patient's right", "is on the left"]);
+        assert_eq!(wrapped("incomprehensibilities are", 5), ["incomprehensibilities", "are"]);
+        assert!(wrapped("  ", most).is_empty());
+    }
 
     #[test]
     fn text_leaves_ink_inside_its_box_and_unknown_characters_show() {
