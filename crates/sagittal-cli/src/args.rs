@@ -8,6 +8,7 @@ mod exchange;
 mod quantity;
 mod results;
 mod training;
+mod view;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -18,6 +19,7 @@ pub(crate) use exchange::{
 };
 pub(crate) use results::{CompareArgs, EvaluateArgs, PredictArgs, ReportArgs, Scoring, StatisticsArgs, SurfaceKind};
 pub(crate) use training::{DemoArgs, Length, TrainArgs};
+pub(crate) use view::{Drawing, Form, ViewArgs};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -64,6 +66,7 @@ pub(crate) enum Command {
     Report(ReportArgs),
     Import(ImportArgs),
     Export(ExportArgs),
+    View(ViewArgs),
     Phantom(PhantomArgs),
     Fetch(FetchArgs),
     Bench(BenchArgs),

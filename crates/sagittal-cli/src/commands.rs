@@ -14,3 +14,4 @@ pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod statistics;
 pub(crate) mod train;
+pub(crate) mod view;

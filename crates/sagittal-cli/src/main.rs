@@ -49,6 +49,7 @@ fn run(everywhere: Everywhere, command: Command, messages: &Messages) -> anyhow:
         Command::Report(args) => commands::report::run(&args, messages),
         Command::Import(args) => commands::import::run(&args, messages),
         Command::Export(args) => commands::export::run(&args, messages),
+        Command::View(args) => commands::view::run(&args, messages),
         Command::Evaluate(args) => commands::evaluate::run(&args, messages),
         Command::Compare(args) => commands::compare::run(&args, messages),
         Command::Statistics(args) => commands::statistics::run(&args, messages),

@@ -84,8 +84,7 @@ mod tests {
         };
         let colours: Vec<[f64; 3]> = (AGREE..=CONFUSED).filter_map(|kind| palette().colour(kind)).map(|c| c.map(linear)).collect();
         for matrix in DICHROMATS {
-            let seen: Vec<[f64; 3]> =
-                colours.iter().map(|c| lab(matrix.map(|row| row.iter().zip(c).map(|(m, v)| m * v).sum()))).collect();
+            let seen: Vec<[f64; 3]> = colours.iter().map(|c| lab(matrix.map(|row| row.iter().zip(c).map(|(m, v)| m * v).sum()))).collect();
             for i in 0..seen.len() {
                 for j in 0..i {
                     let distance = (0..3).map(|k| (seen[i][k] - seen[j][k]).powi(2)).sum::<f64>().sqrt();

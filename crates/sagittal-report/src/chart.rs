@@ -1,4 +1,4 @@
-//! Line charts: one description, two renderers, SVG for the page and pixels for PNG.
+//! Charts of lines and dots: one description, two renderers, SVG for the page and pixels for PNG.
 //!
 //! Drawn here and not by a plotting library (`plotters` was considered): the page's charts follow the reader's light
 //! or dark theme through CSS, which libraries that write colours into the SVG cannot do, and bitmap text must work
@@ -6,29 +6,67 @@
 
 mod raster;
 mod svg;
-mod ticks;
+pub(crate) mod ticks;
 
 pub(crate) use raster::draw;
 pub(crate) use svg::svg;
 
-/// A colour by its position in the palette, so that both renderers and both themes agree.
-#[derive(Clone, Debug, PartialEq)]
+/// The tallest column takes this share of the height: columns say how many points stand behind a line, and leave it free.
+const COLUMNS: f64 = 0.25;
+
+/// One line, or one cloud of dots; its colour by position in the palette, so that both renderers and both themes agree.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Series {
     pub(crate) name: String,
     /// Position in the palette.
     pub(crate) colour: usize,
-    /// Ascending x. A gap in the record is a gap in the line.
+    /// A line has ascending x, and a gap in the record is a gap in the line.
     pub(crate) points: Vec<(f64, Option<f64>)>,
+    /// What each point is called, where points are cases: they are drawn as dots, and not joined.
+    pub(crate) cases: Option<Vec<String>>,
+    /// Stands beside the name in the legend instead of the last value.
+    pub(crate) value: Option<String>,
 }
 
-/// One set of axes with its lines.
+/// What the numbers of the horizontal axis are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum XAxis {
+    /// They count something; ticks are whole.
+    Count,
+    /// They measure something; the axis spans at least this, and begins and ends with a tick.
+    Measure(Option<(f64, f64)>),
+}
+
+/// A line that data is read against.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Guide {
+    /// At this height, with its name.
+    Level(f64, String),
+    /// From the lower left to the upper right: x equals y.
+    Diagonal,
+}
+
+/// One set of axes with what is drawn in it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Chart {
     pub(crate) title: String,
-    pub(crate) x_name: &'static str,
+    pub(crate) x_name: String,
+    pub(crate) x_axis: XAxis,
     pub(crate) series: Vec<Series>,
     /// The least that the vertical axis spans; it grows with the data.
     pub(crate) y_at_least: Option<(f64, f64)>,
+    pub(crate) guides: Vec<Guide>,
+    /// Columns that stand on the axis: from, to, and share of the tallest one.
+    pub(crate) columns: Vec<(f64, f64, f64)>,
+    /// A sentence below.
+    pub(crate) note: String,
+}
+
+impl Default for Chart {
+    fn default() -> Self {
+        let (title, x_name, note) = Default::default();
+        Self { title, x_name, x_axis: XAxis::Count, series: vec![], y_at_least: None, guides: vec![], columns: vec![], note }
+    }
 }
 
 /// The limits of both axes, and their ticks.
@@ -50,12 +88,24 @@ impl Chart {
         let limits = |values: &mut dyn Iterator<Item = f64>| {
             values.fold(None, |range: Option<(f64, f64)>, v| Some(range.map_or((v, v), |(low, high)| (low.min(v), high.max(v)))))
         };
-        let x = limits(&mut self.series.iter().flat_map(|s| s.defined()).map(|(x, _)| x)).unwrap_or((0.0, 1.0));
-        let values = self.series.iter().flat_map(|s| s.defined()).map(|(_, y)| y);
-        let y = limits(&mut values.chain(self.y_at_least.into_iter().flat_map(|(low, high)| [low, high]))).unwrap_or((0.0, 1.0));
-        let x = if x.0 < x.1 { x } else { (x.0 - 1.0, x.1 + 1.0) };
+        let at_least = if let XAxis::Measure(at_least) = self.x_axis { at_least } else { None };
+        let widest = |least: Option<(f64, f64)>| least.into_iter().flat_map(|(low, high)| [low, high]);
+        let points = || self.series.iter().flat_map(Series::defined);
+        let x = limits(&mut points().map(|(x, _)| x).chain(widest(at_least))).unwrap_or((0.0, 1.0));
+        let levels = self.guides.iter().filter_map(|guide| if let Guide::Level(y, _) = guide { Some(*y) } else { None });
+        let y = limits(&mut points().map(|(_, y)| y).chain(widest(self.y_at_least)).chain(levels)).unwrap_or((0.0, 1.0));
         let y_ticks = ticks::cover(y.0, y.1, 5);
-        Axes { x, y: (y_ticks[0], y_ticks[y_ticks.len() - 1]), x_ticks: ticks::within(x.0, x.1, 6), y_ticks }
+        let (x, x_ticks) = match self.x_axis {
+            XAxis::Count => {
+                let x = if x.0 < x.1 { x } else { (x.0 - 1.0, x.1 + 1.0) };
+                (x, ticks::within(x.0, x.1, 6))
+            }
+            XAxis::Measure(_) => {
+                let x_ticks = ticks::cover(x.0, x.1, 5);
+                ((x_ticks[0], x_ticks[x_ticks.len() - 1]), x_ticks)
+            }
+        };
+        Axes { x, y: (y_ticks[0], y_ticks[y_ticks.len() - 1]), x_ticks, y_ticks }
     }
 }
 
@@ -96,8 +146,8 @@ mod tests {
     use super::*;
 
     fn chart(points: &[(f64, Option<f64>)]) -> Chart {
-        let series = Series { name: "a<b".into(), colour: 0, points: points.to_vec() };
-        Chart { title: "t".into(), x_name: "epoch", series: vec![series], y_at_least: None }
+        let series = Series { name: "a<b".into(), points: points.to_vec(), ..Series::default() };
+        Chart { title: "t".into(), x_name: "epoch".into(), series: vec![series], ..Chart::default() }
     }
 
     #[test]
@@ -110,14 +160,18 @@ mod tests {
             &[(1.0, Some(1e-12)), (2.0, Some(1e12))],
             &[(1.0, Some(-0.5)), (2.0, None), (3.0, Some(-0.5))],
         ] {
-            let chart = chart(points);
-            let axes = chart.axes();
-            assert!(axes.y.0 < axes.y.1 && axes.x.0 < axes.x.1, "{points:?}");
-            assert!(axes.y_ticks.len() < 20 && axes.x_ticks.len() < 20, "{points:?}");
-            let text = svg(&chart);
-            assert!(!text.contains("NaN") && !text.contains("inf") && !text.contains("a<b"), "{text}");
-            let mut picture = crate::canvas::Picture::filled(300, 200, [255; 3]);
-            draw(&mut picture, [0, 0], [300, 200], &chart);
+            for x_axis in [XAxis::Count, XAxis::Measure(None), XAxis::Measure(Some((0.0, 1.0)))] {
+                let plain = chart(points);
+                let guides = vec![Guide::Level(0.3, "bias<".into()), Guide::Diagonal];
+                let chart = Chart { x_axis, guides, columns: vec![(0.0, 0.5, 1.0)], note: "<n>".into(), ..plain };
+                let axes = chart.axes();
+                assert!(axes.y.0 < axes.y.1 && axes.x.0 < axes.x.1, "{points:?}");
+                assert!(axes.y_ticks.len() < 20 && axes.x_ticks.len() < 20, "{points:?}");
+                let text = svg(&chart);
+                assert!(!text.contains("NaN") && !text.contains("inf") && !text.contains("a<b"), "{text}");
+                let mut picture = crate::canvas::Picture::filled(300, 200, [255; 3]);
+                draw(&mut picture, [0, 0], [300, 200], &chart);
+            }
         }
     }
 

@@ -12,6 +12,7 @@ pub(crate) fn charts(records: &[ProgressRecord], classes: &[String]) -> Vec<Char
         name: name.to_owned(),
         colour,
         points: records.iter().map(|record| (record.epoch as f64, value(record))).collect(),
+        ..Series::default()
     };
     let loss = vec![line("training", 5, &|r| r.training_loss), line("validation", 3, &|r| r.validation_loss)];
     let n_classes = records.iter().map(|record| record.validation_dice.len()).max().unwrap_or(0);
@@ -24,9 +25,10 @@ pub(crate) fn charts(records: &[ProgressRecord], classes: &[String]) -> Vec<Char
     let rate = vec![line("learning rate", 2, &|r| r.learning_rate)];
     let chart = |title: &str, series: Vec<Series>, y_at_least| Chart {
         title: title.into(),
-        x_name: "epoch",
+        x_name: "epoch".into(),
         series: series.into_iter().filter(|s| s.defined().next().is_some()).collect(),
         y_at_least,
+        ..Chart::default()
     };
     [chart("Loss", loss, None), chart("Dice on validation patches", dice, Some((0.0, 1.0))), chart("Learning rate", rate, Some((0.0, 0.0)))]
         .into_iter()

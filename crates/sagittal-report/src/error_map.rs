@@ -28,15 +28,12 @@ pub fn error_map(panels: &Panels, look: &Look, opacity: f32) -> Picture {
     }
     let field = panels.field(look.zoom);
     let (kinds_map, shadow) = (panels.agreement(), panels.reference());
-    let rows = [
-        (agreement::EXTRA, "extra"),
-        (agreement::MISSED, "missed"),
-        (agreement::CONFUSED, "labelled differently"),
-    ];
+    let rows = [(agreement::EXTRA, "extra"), (agreement::MISSED, "missed"), (agreement::CONFUSED, "labelled differently")];
     let thick = rows.map(|(kind, name)| (name, Plane::ALL.map(|plane| thickness_mm(panels, kinds_map, &field, plane, |v| v == kind))));
     let most = thick.iter().flat_map(|(_, planes)| planes).flatten().copied().fold(0.0, f64::max);
     let slices = Plane::ALL.map(|plane| Slice::within(panels.geometry(), &field, plane, field.lower[plane.axis()]));
     let scale = fitting(&slices.each_ref(), look.width.saturating_sub(4 * GAP), ROW_SHARE * look.width as f64);
+    let narrowest = slices.iter().map(|slice| slice.picture_size(scale)[1]).min().unwrap_or(0);
     let panel = |name: &str, plane: Plane, slice: &Slice, errors_mm: &[f64]| {
         let solid = shadow.map_or_else(Vec::new, |labels| thickness_mm(panels, labels, &field, plane, |label| label > 0));
         let [height, width] = slice.picture_size(scale);
@@ -50,7 +47,7 @@ pub fn error_map(panels: &Panels, look: &Look, opacity: f32) -> Picture {
         }
         marks::letters(&mut picture, plane);
         if panels.geometry().spacing_mm.is_some() {
-            marks::scale_bar(&mut picture, scale);
+            marks::scale_bar(&mut picture, scale, narrowest);
         }
         Panel { title: format!("{name}, {}", seen_from(plane)), picture }
     };
@@ -67,10 +64,14 @@ pub fn error_map(panels: &Panels, look: &Look, opacity: f32) -> Picture {
     } else {
         sheet.rows.push(vec![Panel { title: String::new(), picture: colour_bar(most, panels.geometry().spacing_mm.is_some()) }]);
     }
-    sheet.legend = kinds(panels);
-    sheet.notes = vec!["Colour: how much error lies behind each other along the direction of view. Grey: the reference. \
+    // Colours mean thickness here: the amounts are said without those of the kinds.
+    let amounts: Vec<String> = kinds(panels).into_iter().map(|entry| entry.name).collect();
+    sheet.notes = vec![
+        format!("{}.", amounts.join("; ")),
+        "Colour: how much error lies behind each other along the direction of view. Grey: the reference. \
                         Radiological view: the patient's right is on the left."
-        .to_owned()];
+            .to_owned(),
+    ];
     sheet.picture()
 }
 

@@ -34,6 +34,7 @@ pub fn html(input: &ReportInput) -> String {
     if let Some(metrics) = &input.metrics {
         scores::summary(&mut page, metrics);
     }
+    scores::probabilities(&mut page, &input.probabilities);
     pictures(&mut page, input);
     learning(&mut page, input);
     if let Some(metrics) = &input.metrics {
@@ -129,7 +130,7 @@ fn pictures(page: &mut String, input: &ReportInput) {
         return;
     }
     page.push_str(
-        "<section><h2>Pictures</h2><p class=\"note\">The prediction is filled, the truth is the line around it.</p><ul class=\"legend\">",
+        "<section><h2>Pictures</h2><p class=\"note\">The prediction is filled, the truth is the line around it. Radiological view: the patient's right is on the left.</p><ul class=\"legend\">",
     );
     for (idx, name) in input.classes.iter().enumerate() {
         let _ = write!(page, "<li><i style=\"background:{}\"></i>{}</li>", hex(Palette::nth(idx)), escape(name));

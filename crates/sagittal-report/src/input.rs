@@ -2,7 +2,7 @@
 
 use sagittal_metrics::Metrics;
 
-use crate::Progress;
+use crate::{ProbabilityScores, Progress};
 
 /// A run, as the page shows it. Whatever is not known yet is `None` or empty, and its section says so or is left out.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +25,8 @@ pub struct ReportInput {
     pub progress: Progress,
     /// Scores of whole images; `None` before they were evaluated.
     pub metrics: Option<Metrics>,
+    /// Scores of predicted probabilities, per label; empty before they were evaluated.
+    pub probabilities: Vec<ProbabilityScores>,
     /// Pictures of cases, in the order they are shown.
     pub pictures: Vec<CasePicture>,
     /// The training GIF's file.
@@ -55,6 +57,10 @@ pub enum CaseRole {
     Best,
     /// The middle one.
     Median,
+    /// The third lowest.
+    ThirdWorst,
+    /// The second lowest.
+    SecondWorst,
     /// The lowest.
     Worst,
     /// The user asked for it.
@@ -67,13 +73,16 @@ impl CaseRole {
         match self {
             Self::Best => "Best case",
             Self::Median => "Median case",
+            Self::ThirdWorst => "Third worst case",
+            Self::SecondWorst => "Second worst case",
             Self::Worst => "Worst case",
             Self::Chosen => "Case",
         }
     }
 }
 
-/// The best, the median and the worst case by mean foreground Dice, each case once: one case is the best only, two are best and worst.
+/// The best, the median and the three worst cases by mean foreground Dice, from the best down and each once: a set of few cases has fewer
+/// of the worst.
 ///
 /// Cases without a defined Dice are left out; equal ones are taken by name, so that the choice does not depend on their order.
 pub fn representative_cases(metrics: &Metrics) -> Vec<(CaseRole, String)> {
@@ -83,7 +92,15 @@ pub fn representative_cases(metrics: &Metrics) -> Vec<(CaseRole, String)> {
         0 => &[],
         1 => &[(CaseRole::Best, 0)],
         2 => &[(CaseRole::Best, 0), (CaseRole::Worst, 1)],
-        n => &[(CaseRole::Best, 0), (CaseRole::Median, n / 2), (CaseRole::Worst, n - 1)],
+        n @ 3..=4 => &[(CaseRole::Best, 0), (CaseRole::Median, n / 2), (CaseRole::Worst, n - 1)],
+        n @ 5 => &[(CaseRole::Best, 0), (CaseRole::Median, n / 2), (CaseRole::SecondWorst, n - 2), (CaseRole::Worst, n - 1)],
+        n => &[
+            (CaseRole::Best, 0),
+            (CaseRole::Median, n / 2 - usize::from(n == 6)),
+            (CaseRole::ThirdWorst, n - 3),
+            (CaseRole::SecondWorst, n - 2),
+            (CaseRole::Worst, n - 1),
+        ],
     };
     roles.iter().map(|&(role, idx)| (role, ranked[idx].1.to_owned())).collect()
 }
@@ -101,6 +118,20 @@ mod tests {
             (&[None], vec![]),
             (&[Some(0.5)], vec![(CaseRole::Best, "0")]),
             (&[Some(0.5), Some(0.7)], vec![(CaseRole::Best, "1"), (CaseRole::Worst, "0")]),
+            (
+                &[Some(0.1), Some(0.2), Some(0.3), Some(0.4), Some(0.5)],
+                vec![(CaseRole::Best, "4"), (CaseRole::Median, "2"), (CaseRole::SecondWorst, "1"), (CaseRole::Worst, "0")],
+            ),
+            (
+                &[Some(0.1), Some(0.2), Some(0.3), Some(0.4), Some(0.5), Some(0.6)],
+                vec![
+                    (CaseRole::Best, "5"),
+                    (CaseRole::Median, "3"),
+                    (CaseRole::ThirdWorst, "2"),
+                    (CaseRole::SecondWorst, "1"),
+                    (CaseRole::Worst, "0"),
+                ],
+            ),
             (&[Some(0.5), None, Some(0.9), Some(0.7)], vec![(CaseRole::Best, "2"), (CaseRole::Median, "3"), (CaseRole::Worst, "0")]),
         ] {
             let score = |(idx, &mean_dice): (usize, &Option<f64>)| CaseScore { case: idx.to_string(), mean_dice, labels: vec![] };

@@ -34,9 +34,10 @@ pub(crate) fn letters(picture: &mut Picture, plane: Plane) {
     }
 }
 
-/// A bar of a round length in the lower left corner, `scale` pixels a millimetre.
-pub(crate) fn scale_bar(picture: &mut Picture, scale: f64) {
-    let longest = picture.width() as f64 * LONGEST;
+/// A bar of a round length in the lower left corner, `scale` pixels a millimetre. Pictures side by side get the bar for the `narrowest`
+/// of their widths, so that equal lengths look equal.
+pub(crate) fn scale_bar(picture: &mut Picture, scale: f64, narrowest: usize) {
+    let longest = narrowest.min(picture.width()) as f64 * LONGEST;
     let Some(length_mm) = LENGTHS_MM.into_iter().find(|mm| mm * scale <= longest) else { return };
     let (length, height) = (((length_mm * scale).round() as usize).max(1), picture.height());
     let label = if length_mm >= 1.0 { format!("{length_mm} mm") } else { format!("{} µm", (length_mm * 1e4).round() / 10.0) };
@@ -65,7 +66,7 @@ mod tests {
         // pixels a millimetre, the bar's length in pixels: 50 mm, 10 mm, 0.1 mm
         for (scale, expected) in [(2.0, 100), (9.0, 90), (1000.0, 100)] {
             let mut picture = Picture::filled(300, 200, [40; 3]);
-            scale_bar(&mut picture, scale);
+            scale_bar(&mut picture, scale, 300);
             let row = picture.height() - 8;
             let length = (0..300).filter(|&x| picture.at(x, row) == [255; 3]).count();
             assert_eq!(length, expected, "{scale} pixels a mm");
@@ -77,7 +78,7 @@ mod tests {
         let mut picture = Picture::filled(30, 30, [40; 3]);
         let before = picture.clone();
         letters(&mut picture, Plane::Axial);
-        scale_bar(&mut picture, 1.0);
+        scale_bar(&mut picture, 1.0, 30);
         assert_eq!(picture, before);
     }
 }

@@ -85,7 +85,10 @@ impl Slice {
     pub fn within(geometry: &Geometry, field: &BoundingBox, plane: Plane, position: usize) -> Self {
         let shape = geometry.shape;
         assert!(position < shape[plane.axis()], "slice {position} is outside {shape:?}");
-        assert!((0..3).all(|axis| field.lower[axis] <= field.upper[axis] && field.upper[axis] <= shape[axis]), "{field:?} outside {shape:?}");
+        assert!(
+            (0..3).all(|axis| field.lower[axis] <= field.upper[axis] && field.upper[axis] <= shape[axis]),
+            "{field:?} outside {shape:?}"
+        );
         let spacing = geometry.spacing_or_one();
         let axes = plane.axes();
         let size = axes.map(|axis| field.upper[axis] - field.lower[axis]);

@@ -59,18 +59,19 @@ pub fn planes(panels: &Panels, look: &Look) -> Picture {
 pub fn one_slice(panels: &Panels, plane: Plane, position: usize, look: &Look) -> Picture {
     let slice = Slice::within(panels.geometry(), &panels.field(look.zoom), plane, position);
     let scale = fitting(&[&slice], look.width.saturating_sub(2 * GAP), look.width as f64);
-    let panel = Panel { title: title(panels, plane, position), picture: marked(panels, plane, &slice, scale, look.over) };
+    let panel = Panel { title: title(panels, plane, position), picture: marked(panels, plane, &slice, scale, usize::MAX, look.over) };
     described(panels, look.over, vec![vec![panel]]).picture()
 }
 
 /// A slice at `scale` pixels a mm with letters and scale bar.
-pub(crate) fn marked(panels: &Panels, plane: Plane, slice: &Slice, scale: f64, over: Overlay) -> Picture {
+/// See [`marks::scale_bar`] about `narrowest`.
+pub(crate) fn marked(panels: &Panels, plane: Plane, slice: &Slice, scale: f64, narrowest: usize, over: Overlay) -> Picture {
     let mut picture = panels.draw(slice, slice.picture_size(scale), over);
     if panels.geometry().rank == Rank::Three {
         marks::letters(&mut picture, plane);
     }
     if panels.geometry().spacing_mm.is_some() {
-        marks::scale_bar(&mut picture, scale);
+        marks::scale_bar(&mut picture, scale, narrowest);
     }
     picture
 }
@@ -127,7 +128,14 @@ pub(crate) fn kinds(panels: &Panels) -> Vec<sheet::Entry> {
 
 /// A number to about four digits.
 fn short(value: f32) -> String {
-    let text = if value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.2}") };
+    let digits = if value.abs() >= 100.0 {
+        0
+    } else if value.abs() >= 10.0 {
+        1
+    } else {
+        3
+    };
+    let text = format!("{value:.digits$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
@@ -135,9 +143,10 @@ fn planes_row(panels: &Panels, look: &Look, row_share: f64) -> Vec<Panel> {
     let (geometry, centre, field) = (panels.geometry(), panels.centre(), panels.field(look.zoom));
     let slices = Plane::ALL.map(|plane| (plane, Slice::within(geometry, &field, plane, centre[plane.axis()])));
     let scale = fitting(&slices.each_ref().map(|(_, slice)| slice), look.width.saturating_sub(4 * GAP), row_share * look.width as f64);
+    let narrowest = slices.iter().map(|(_, slice)| slice.picture_size(scale)[1]).min().unwrap_or(0);
     let panel = |(plane, slice): &(Plane, Slice)| Panel {
         title: title(panels, *plane, centre[plane.axis()]),
-        picture: marked(panels, *plane, slice, scale, look.over),
+        picture: marked(panels, *plane, slice, scale, narrowest, look.over),
     };
     slices.iter().map(panel).collect()
 }
@@ -145,7 +154,10 @@ fn planes_row(panels: &Panels, look: &Look, row_share: f64) -> Vec<Panel> {
 /// A 2-D image alone, and with what is drawn over it.
 fn picture_row(panels: &Panels, look: &Look) -> Vec<Panel> {
     let slice = Slice::within(panels.geometry(), &panels.field(look.zoom), Plane::Axial, 0);
-    let panel = |title: &str, scale: f64, over| Panel { title: title.to_owned(), picture: marked(panels, Plane::Axial, &slice, scale, over) };
+    let panel = |title: &str, scale: f64, over| Panel {
+        title: title.to_owned(),
+        picture: marked(panels, Plane::Axial, &slice, scale, usize::MAX, over),
+    };
     if look.over == Overlay::Plain || panels.labels().is_none() {
         return vec![panel("", fitting(&[&slice], look.width.saturating_sub(2 * GAP), look.width as f64), Overlay::Plain)];
     }

@@ -43,7 +43,8 @@ pub(crate) struct Sheet {
 
 /// The legend of these labels; of very many the first ones, and how many more there are.
 pub(crate) fn legend(palette: &Palette, values: &[u16]) -> Vec<Entry> {
-    let named = values.iter().take(MOST_NAMES).filter_map(|&value| Some(Entry { colour: palette.colour(value)?, name: palette.name(value) }));
+    let named =
+        values.iter().take(MOST_NAMES).filter_map(|&value| Some(Entry { colour: palette.colour(value)?, name: palette.name(value) }));
     let more = values.len().saturating_sub(MOST_NAMES);
     named.chain((more > 0).then(|| Entry { colour: GROUND, name: format!("and {more} more") })).collect()
 }
@@ -67,9 +68,7 @@ impl Sheet {
             for panel in row {
                 let inset = (cell(panel) - panel.picture.width()) / 2;
                 text::draw(&mut picture, [left + inset, top], &panel.title, TITLE);
-                // Panels of different heights share their middle line.
-                let down = top + title_height(row) + (row_height(row) - panel.picture.height()) / 2;
-                picture.paste([left + inset, down], &panel.picture);
+                picture.paste([left + inset, top + title_height(row)], &panel.picture);
                 left += cell(panel) + GAP;
             }
             top += title_height(row) + row_height(row) + GAP;

@@ -26,15 +26,11 @@ pub fn montage(panels: &Panels, plane: Plane, n_slices: usize, look: &Look) -> R
     let chosen = spread(panels, plane, &field, n_slices);
     let slices: Vec<Slice> = chosen.iter().map(|&at| Slice::within(panels.geometry(), &field, plane, at)).collect();
     let [height, width] = slices[0].extent();
-    let columns = ((slices.len() as f64 * PROPORTION * height / width).sqrt().round() as usize).clamp(1, slices.len());
+    let columns = columns(slices.len(), height / width);
     let scale = look.width.saturating_sub(2 * GAP + (columns - 1) * TIGHT) as f64 / (columns as f64 * width);
     let [panel_height, panel_width] = slices[0].picture_size(scale);
     let n_rows = slices.len().div_ceil(columns);
-    let mut grid = Picture::filled(
-        columns * (panel_width + TIGHT) - TIGHT,
-        n_rows * (panel_height + TIGHT) - TIGHT,
-        crate::sheet::GROUND,
-    );
+    let mut grid = Picture::filled(columns * (panel_width + TIGHT) - TIGHT, n_rows * (panel_height + TIGHT) - TIGHT, crate::sheet::GROUND);
     for (idx, (slice, &at)) in slices.iter().zip(&chosen).enumerate() {
         let mut picture = panels.draw(slice, [panel_height, panel_width], look.over);
         // The letters are the same on every slice: the first one carries them, and the last of the column the scale.
@@ -42,7 +38,7 @@ pub fn montage(panels: &Panels, plane: Plane, n_slices: usize, look: &Look) -> R
             marks::letters(&mut picture, plane);
         }
         if idx == (n_rows - 1) * columns && panels.geometry().spacing_mm.is_some() {
-            marks::scale_bar(&mut picture, scale);
+            marks::scale_bar(&mut picture, scale, panel_width);
         }
         marks::rimmed(&mut picture, [4, 2], &panels.file_position(plane, at).to_string(), [230; 3]);
         grid.paste([idx % columns * (panel_width + TIGHT), idx / columns * (panel_height + TIGHT)], &picture);
@@ -62,7 +58,7 @@ pub fn sweep(panels: &Panels, plane: Plane, n_slices: usize, look: &Look) -> Res
     let frame = |at: usize| {
         let slice = Slice::within(panels.geometry(), &field, plane, at);
         let scale = fitting(&[&slice], look.width.saturating_sub(2 * GAP), look.width as f64);
-        let panel = Panel { title: title(panels, plane, at), picture: marked(panels, plane, &slice, scale, look.over) };
+        let panel = Panel { title: title(panels, plane, at), picture: marked(panels, plane, &slice, scale, usize::MAX, look.over) };
         Sheet { rows: vec![vec![panel]], ..below.clone() }.picture()
     };
     let pictures: Vec<Picture> = evenly(field.lower[axis], field.upper[axis], n_slices).into_iter().map(frame).collect();
@@ -84,6 +80,17 @@ fn spread(panels: &Panels, plane: Plane, field: &BoundingBox, n_slices: usize) -
     evenly(low, high, n_slices).into_iter().rev().collect()
 }
 
+/// How many of `n` panels, each so many times as high as wide, stand side by side: near the wanted proportion, and so that few places of the
+/// last row stay empty.
+fn columns(n: usize, high: f64) -> usize {
+    let ideal = (n as f64 * PROPORTION * high).sqrt();
+    let cost = |columns: usize| {
+        let empty = n.div_ceil(columns) * columns - n;
+        (columns as f64 / ideal).ln().abs() + 0.12 * empty as f64
+    };
+    (1..=n).min_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap_or(1)
+}
+
 /// At most `n` whole numbers from `low` up to and without `high`, ascending, the ends among them.
 fn evenly(low: usize, high: usize, n: usize) -> Vec<usize> {
     let last = (high - low).saturating_sub(1);
@@ -97,6 +104,13 @@ fn evenly(low: usize, high: usize, n: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn montages_have_few_empty_places() {
+        for (n, high, expected) in [(20, 1.45, 5), (20, 1.0, 5), (12, 1.0, 4), (1, 1.0, 1), (7, 1.0, 4), (20, 0.4, 4)] {
+            assert_eq!(columns(n, high), expected, "{n} panels, {high} as high as wide");
+        }
+    }
 
     #[test]
     fn slices_are_spread_from_end_to_end() {

@@ -49,6 +49,7 @@ pub fn surface(panels: &Panels, look: &Look, opacity: f32) -> Result<Picture, Re
     let total: f32 = sizes.iter().map(|size| size[1]).sum();
     let tallest = sizes.iter().map(|size| size[0]).fold(0.0, f32::max);
     let scale = (look.width.saturating_sub(4 * GAP) as f32 / total).min(0.62 * look.width as f32 / tallest);
+    let narrowest = sizes.iter().map(|size| (size[1] * scale) as usize).min().unwrap_or(0);
     let centre_mm = [0, 1, 2].map(|i| (whole_mm[0][i] + whole_mm[1][i]) / 2.0);
     for (solids, (_, name)) in bodies.iter().zip(maps).filter(|(solids, _)| !solids.is_empty()) {
         let view = |((plane, from), size): (&(Plane, &str), &[f32; 2])| {
@@ -56,7 +57,7 @@ pub fn surface(panels: &Panels, look: &Look, opacity: f32) -> Result<Picture, Re
             let mut picture = render(solids, Camera::of_plane(*plane), Frame { centre_mm, scale, size }, opacity, GROUND);
             marks::letters(&mut picture, *plane);
             if panels.geometry().spacing_mm.is_some() {
-                marks::scale_bar(&mut picture, f64::from(scale));
+                marks::scale_bar(&mut picture, f64::from(scale), narrowest);
             }
             Panel { title: if both { format!("{name} {from}") } else { (*from).to_owned() }, picture }
         };
@@ -87,7 +88,7 @@ pub fn turning_surface(panels: &Panels, n_frames: usize, look: &Look, opacity: f
         let mut picture = render(&bodies[0], camera, Frame { centre_mm, scale, size: [height, pixels] }, opacity, GROUND);
         compass(&mut picture, camera);
         if panels.geometry().spacing_mm.is_some() {
-            marks::scale_bar(&mut picture, f64::from(scale));
+            marks::scale_bar(&mut picture, f64::from(scale), usize::MAX);
         }
         Sheet { rows: vec![vec![Panel { title: String::new(), picture }]], legend: legend.clone(), notes: vec![] }.picture()
     };
@@ -151,13 +152,15 @@ fn compass(picture: &mut Picture, camera: Camera) {
     let arms = [('R', [1.0, 0.0, 0.0]), ('L', [-1.0, 0.0, 0.0]), ('A', [0.0, 1.0, 0.0]), ('P', [0.0, -1.0, 0.0]), ('S', [0.0, 0.0, 1.0])];
     let mut turned = arms.map(|(letter, direction)| (letter, camera.turn(direction)));
     turned.sort_by(|a, b| a.1[2].total_cmp(&b.1[2]));
-    for (letter, [right, up, towards]) in turned {
+    // What points away lies behind what points here, and its letter would be written over the other one.
+    for (letter, [right, up, towards]) in turned.into_iter().filter(|(_, [_, _, towards])| *towards > -0.6) {
         let share = 0.35 + 0.65 * (towards + 1.0) / 2.0;
         let colour = marks::LETTER.map(|c| (f32::from(c) * share) as u8);
         let reach = middle - text::LINE as f64 / 2.0;
         let tip = [middle + f64::from(right) * reach * 0.62, middle - f64::from(up) * reach * 0.62];
         picture.line([middle, middle], tip, 1.6, colour);
-        let at = [middle + f64::from(right) * reach - text::width("R") as f64 / 2.0, middle - f64::from(up) * reach - text::LINE as f64 / 2.0];
+        let at =
+            [middle + f64::from(right) * reach - text::width("R") as f64 / 2.0, middle - f64::from(up) * reach - text::LINE as f64 / 2.0];
         text::draw(picture, at.map(|v| v.max(0.0) as usize), &letter.to_string(), colour);
     }
 }

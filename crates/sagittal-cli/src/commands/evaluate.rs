@@ -30,6 +30,7 @@ use pairs::{Pair, Pairing};
 use regions::Regions;
 use setup::Setup;
 use truth::Truth;
+pub(crate) use truth::read_labels;
 pub(crate) use words::{in_words, region as in_region, short};
 
 pub(crate) fn run(args: &EvaluateArgs, messages: &Messages) -> anyhow::Result<Outcome> {

@@ -12,6 +12,7 @@ mod predict;
 mod statistics;
 mod train;
 mod usage;
+mod view;
 
 use std::{path::Path, process::Command};
 

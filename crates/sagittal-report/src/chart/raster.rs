@@ -1,6 +1,6 @@
 //! A chart as pixels, on white.
 
-use super::{Chart, label};
+use super::{COLUMNS, Chart, Guide, label};
 use crate::{
     canvas::{Picture, Rgb},
     palette::Palette,
@@ -37,10 +37,25 @@ pub(crate) fn draw(picture: &mut Picture, corner: [usize; 2], size: [usize; 2], 
         let at = (x_of(tick) as usize).saturating_sub(text::width(&name) / 2);
         text::draw(picture, [at, floor as usize + 4], &name, INK);
     }
-    let name_at = (corner[0] + size[0] - RIGHT).saturating_sub(text::width(chart.x_name));
-    text::draw(picture, [name_at, floor as usize + 6 + text::LINE], chart.x_name, INK);
+    let name_at = (corner[0] + size[0] - RIGHT).saturating_sub(text::width(&chart.x_name));
+    text::draw(picture, [name_at, floor as usize + 6 + text::LINE], &chart.x_name, INK);
+    for &(from, to, share) in &chart.columns {
+        let (left, right, tall) = (x_of(from), x_of(to), share * COLUMNS * height);
+        picture.rectangle([left as usize + 1, (floor - tall) as usize], [(right - left) as usize, tall as usize], FAINT);
+    }
+    for guide in &chart.guides {
+        let (from, to) = match guide {
+            Guide::Level(y, _) => ([left, y_of(*y)], [left + width, y_of(*y)]),
+            Guide::Diagonal => ([x_of(axes.x.0), y_of(axes.x.0)], [x_of(axes.x.1), y_of(axes.x.1)]),
+        };
+        picture.line(from, to, 1.2, INK);
+    }
     for series in &chart.series {
         let colour = Palette::nth(series.colour);
+        if series.cases.is_some() {
+            series.defined().for_each(|(x, y)| picture.line([x_of(x), y_of(y)], [x_of(x), y_of(y)], 5.0, colour));
+            continue;
+        }
         for stretch in series.stretches() {
             let place = |(x, y): (f64, f64)| [x_of(x), y_of(y)];
             // A single point is a line of no length, which is a dot.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Chart, label};
+use super::{COLUMNS, Chart, Guide, Series, label};
 use crate::{
     html::escape,
     palette::{Palette, hex},
@@ -35,9 +35,39 @@ pub(crate) fn svg(chart: &Chart) -> String {
     for &tick in &axes.x_ticks {
         let _ = write!(out, "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>", x_of(tick), HEIGHT - BOTTOM + 20.0, label(tick));
     }
-    let _ = write!(out, "<text class=\"axis\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", WIDTH - RIGHT, HEIGHT - 3.0, chart.x_name);
+    let _ = write!(
+        out,
+        "<text class=\"axis\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
+        WIDTH - RIGHT,
+        HEIGHT - 3.0,
+        escape(&chart.x_name)
+    );
+    for &(from, to, share) in &chart.columns {
+        let (left, tall) = (x_of(from), share * COLUMNS * (HEIGHT - TOP - BOTTOM));
+        let width = (x_of(to) - left - 1.0).max(0.5);
+        let _ = write!(
+            out,
+            "<rect class=\"column\" x=\"{left:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{tall:.1}\"/>",
+            HEIGHT - BOTTOM - tall
+        );
+    }
+    for guide in &chart.guides {
+        let (from, to, name) = match guide {
+            Guide::Level(y, name) => ((LEFT, y_of(*y)), (WIDTH - RIGHT, y_of(*y)), name.as_str()),
+            Guide::Diagonal => ((x_of(axes.x.0), y_of(axes.x.0)), (x_of(axes.x.1), y_of(axes.x.1)), ""),
+        };
+        let _ = write!(out, "<line class=\"guide\" x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\"/>", from.0, from.1, to.0, to.1);
+        if !name.is_empty() {
+            let _ =
+                write!(out, "<text class=\"guide\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>", to.0, to.1 - 5.0, escape(name));
+        }
+    }
     for series in &chart.series {
         let colour = hex(Palette::nth(series.colour));
+        if let Some(cases) = &series.cases {
+            dots(&mut out, chart, series, cases, &|x, y| (x_of(x), y_of(y)));
+            continue;
+        }
         for stretch in series.stretches() {
             let points: Vec<String> = stretch.iter().map(|&(x, y)| format!("{:.1},{:.1}", x_of(x), y_of(y))).collect();
             let _ = write!(out, "<polyline stroke=\"{colour}\" points=\"{}\"/>", points.join(" "));
@@ -53,7 +83,7 @@ pub(crate) fn svg(chart: &Chart) -> String {
                 let _ = write!(
                     out,
                     "<circle class=\"target\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"7\"><title>{name}, {} {}: {}</title></circle>",
-                    chart.x_name,
+                    escape(&chart.x_name),
                     label(x),
                     label(y)
                 );
@@ -62,15 +92,34 @@ pub(crate) fn svg(chart: &Chart) -> String {
     }
     out.push_str("</svg>");
     legend(&mut out, chart);
+    if !chart.note.is_empty() {
+        let _ = write!(out, "<p class=\"note\">{}</p>", escape(&chart.note));
+    }
     out.push_str("</figure>");
     out
+}
+
+/// A dot per case, which says its name to readers who point at it.
+fn dots(out: &mut String, chart: &Chart, series: &Series, cases: &[String], place: &dyn Fn(f64, f64) -> (f64, f64)) {
+    let colour = hex(Palette::nth(series.colour));
+    for (idx, &(x, y)) in series.points.iter().enumerate() {
+        let Some(y) = y.filter(|y| y.is_finite()) else { continue };
+        let (cx, cy) = place(x, y);
+        let case = cases.get(idx).map_or(String::new(), |case| escape(case));
+        let values = format!("{} {}, {}: {}", escape(&chart.x_name), label(x), escape(&series.name), label(y));
+        let _ = write!(
+            out,
+            "<circle class=\"case\" fill=\"{colour}\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"4\"><title>{case}: {values}</title></circle>"
+        );
+    }
 }
 
 fn legend(out: &mut String, chart: &Chart) {
     out.push_str("<ul class=\"legend\">");
     for series in &chart.series {
-        let (colour, last) = (hex(Palette::nth(series.colour)), series.defined().last());
-        let value = last.map_or(String::new(), |(_, y)| format!(" <b>{}</b>", label(y)));
+        let last = || if series.cases.is_some() { None } else { series.defined().last().map(|(_, y)| label(y)) };
+        let colour = hex(Palette::nth(series.colour));
+        let value = series.value.clone().or_else(last).map_or(String::new(), |value| format!(" <b>{}</b>", escape(&value)));
         let _ = write!(out, "<li><i style=\"background:{colour}\"></i>{}{value}</li>", escape(&series.name));
     }
     out.push_str("</ul>");

@@ -9,14 +9,14 @@ fn step(span: f64, n: usize) -> f64 {
 }
 
 /// Ticks from at or below `low` to at or above `high`.
-pub(super) fn cover(low: f64, high: f64, n: usize) -> Vec<f64> {
+pub(crate) fn cover(low: f64, high: f64, n: usize) -> Vec<f64> {
     let (low, high) = widened(low, high);
     let step = step(high - low, n);
     ticks((low / step + 1e-9).floor(), (high / step - 1e-9).ceil(), step)
 }
 
 /// Ticks between `low` and `high`; whole numbers only, as they count epochs.
-pub(super) fn within(low: f64, high: f64, n: usize) -> Vec<f64> {
+pub(crate) fn within(low: f64, high: f64, n: usize) -> Vec<f64> {
     let step = step(high - low, n).max(1.0);
     ticks((low / step).ceil(), (high / step).floor(), step)
 }

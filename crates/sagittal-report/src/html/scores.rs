@@ -6,9 +6,15 @@ use sagittal_metrics::{Metrics, Summary};
 
 use super::{escape, interval, score};
 use crate::{
+    ProbabilityScores, chart, distribution,
     palette::{Palette, hex},
-    strip,
+    probability, scores,
 };
+
+/// So many distributions are shown at once; the others wait to be opened.
+const FIRST_CHARTS: usize = 6;
+/// Bland-Altman charts of more labels than this wait to be opened.
+const FIRST_LABELS: usize = 6;
 
 /// One row per label, and how the cases spread.
 pub(super) fn summary(page: &mut String, metrics: &Metrics) {
@@ -23,11 +29,37 @@ pub(super) fn summary(page: &mut String, metrics: &Metrics) {
     }
     row(page, "All, mean per case", &metrics.foreground_dice, "", " class=\"total\"");
     page.push_str("</tbody></table></div>");
-    if metrics.cases.len() > 1 && !metrics.summary.is_empty() {
-        let _ = write!(page, "<div class=\"scroll\">{}</div>", strip::svg(metrics));
-    }
     notes(page, metrics);
+    if metrics.cases.len() > 1 {
+        let drawn: Vec<String> = scores::distributions(metrics).iter().map(distribution::svg).collect();
+        charts(page, &drawn, FIRST_CHARTS, "More scores");
+    }
     page.push_str("</section>");
+    let drawn: Vec<String> = scores::volume_agreement(metrics).iter().map(chart::svg).collect();
+    if !drawn.is_empty() {
+        page.push_str("<section><h2>Sizes</h2>");
+        charts(page, &drawn, FIRST_LABELS, "More labels");
+        page.push_str("</section>");
+    }
+}
+
+/// The curves of probabilities, if there are any.
+pub(super) fn probabilities(page: &mut String, scores: &[ProbabilityScores]) {
+    let drawn: Vec<String> = probability::charts(scores).iter().map(chart::svg).collect();
+    if !drawn.is_empty() {
+        page.push_str("<section><h2>Probabilities</h2>");
+        charts(page, &drawn, drawn.len(), "");
+        page.push_str("</section>");
+    }
+}
+
+/// Charts side by side; what comes after the first ones can be opened.
+fn charts(page: &mut String, drawn: &[String], n_first: usize, more: &str) {
+    let (first, rest) = drawn.split_at(n_first.min(drawn.len()));
+    let _ = write!(page, "<div class=\"charts\">{}</div>", first.concat());
+    if !rest.is_empty() {
+        let _ = write!(page, "<details><summary>{more} ({})</summary><div class=\"charts\">{}</div></details>", rest.len(), rest.concat());
+    }
 }
 
 fn row(page: &mut String, name: &str, dice: &Summary, iou: &str, class: &str) {
@@ -65,7 +97,11 @@ pub(super) fn cases(page: &mut String, metrics: &Metrics) {
     if metrics.cases.is_empty() {
         return;
     }
-    page.push_str("<section><h2>Cases</h2><p class=\"note screen\">Press a heading to sort.</p><div class=\"scroll\"><table class=\"cases sortable\"><thead><tr>");
+    page.push_str("<section><h2>Cases</h2>");
+    if let Some(ranked) = scores::worst_to_best(metrics) {
+        let _ = write!(page, "<div class=\"charts one\">{}</div>", chart::svg(&ranked));
+    }
+    page.push_str("<p class=\"note screen\">Press a heading to sort.</p><div class=\"scroll\"><table class=\"cases sortable\"><thead><tr>");
     let head = |name: &str, class: &str| format!("<th scope=\"col\" class=\"{class}\"><button type=\"button\">{name}</button></th>");
     page.push_str(&head("Case", ""));
     page.push_str(&head("Mean Dice", "num"));

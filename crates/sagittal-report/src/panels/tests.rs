@@ -112,7 +112,8 @@ fn every_orientation_of_the_file_gives_the_same_picture_with_right_on_the_left()
             assert!(brightness(120, 234) > brightness(234, 234) && brightness(234, 120) > brightness(234, 234), "{plane:?}, {axes:?}");
         }
         // Titles count as the file does, so pictures with titles differ; the planes themselves do not.
-        let pixels: Vec<_> = Plane::ALL.iter().map(|&plane| panels.draw(&Slice::cut(panels.geometry(), plane, 7), [90, 90], look.over)).collect();
+        let pixels: Vec<_> =
+            Plane::ALL.iter().map(|&plane| panels.draw(&Slice::cut(panels.geometry(), plane, 7), [90, 90], look.over)).collect();
         assert_eq!(first.get_or_insert_with(|| pixels.clone()), &pixels, "a file along {axes:?} looks different");
         planes(&panels, &look);
     }
@@ -122,9 +123,15 @@ fn every_orientation_of_the_file_gives_the_same_picture_with_right_on_the_left()
 fn slices_are_counted_as_in_the_file() {
     // x to left, y to posterior, z to superior, as DICOM has it.
     let (image, labels) = seen_by_a_scanner([[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]]);
-    let panels = Panels::new(&Compared { image: &image, reference: Some(&labels), prediction: None, palette: &Palette::new(&[1]) }).unwrap();
+    let panels =
+        Panels::new(&Compared { image: &image, reference: Some(&labels), prediction: None, palette: &Palette::new(&[1]) }).unwrap();
     assert_eq!(Plane::ALL.map(|plane| panels.file_position(plane, 2)), [2, 21, 21]);
-    one_slice(&panels, Plane::Coronal, panels.file_position(Plane::Coronal, 0), &Look { width: 200, over: Overlay::Plain, zoom: Zoom::Labels });
+    one_slice(
+        &panels,
+        Plane::Coronal,
+        panels.file_position(Plane::Coronal, 0),
+        &Look { width: 200, over: Overlay::Plain, zoom: Zoom::Labels },
+    );
 }
 
 #[test]

@@ -6,8 +6,9 @@
 
 use super::distance::signed_mm;
 
-/// Rounds of relaxation. The step of one voxel, which is what they have to smooth, is gone after about ten.
-const ROUNDS: usize = 12;
+/// Rounds of relaxation. The step of one voxel, which is what they have to smooth, is gone after about ten; the corners where it meets
+/// slices far apart after twenty.
+const ROUNDS: usize = 20;
 /// Share of the way to the middle of its neighbours that a point goes each round.
 const PULL: f32 = 0.6;
 /// How far a point may go from where the field is zero, in voxels along each axis.
@@ -68,7 +69,7 @@ impl Net {
             quad.iter().for_each(|&i| add(&mut sums[i as usize], normal));
         }
         self.normals = sums.into_iter().map(unit).collect();
-        for _ in 0..2 {
+        for _ in 0..3 {
             let means = self.neighbour_means(&self.normals);
             for (normal, mean) in self.normals.iter_mut().zip(means) {
                 *normal = unit([0, 1, 2].map(|i| normal[i] + mean[i]));
@@ -93,7 +94,10 @@ impl Net {
 
 /// The net through the zero of the distance field, and its points once more.
 fn zero_of_field(mask: &Mask) -> (Net, Vec<[f32; 3]>) {
-    let field = signed_mm(&mask.inside, mask.shape, mask.spacing_mm);
+    let apart = slices_apart(mask.spacing_mm);
+    let field = signed_mm(&mask.inside, mask.shape, mask.spacing_mm, apart);
+    // Bit of a cell's corner number for the axis between slices, and the distance of these.
+    let apart = apart.map(|axis| (2 - axis, mask.spacing_mm[axis] as f32));
     let [depth, height, width] = mask.shape;
     let index = |z: usize, y: usize, x: usize| (z * height + y) * width + x;
     let step = [2, 1, 0].map(|axis| mask.spacing_mm[axis] as f32);
@@ -103,7 +107,7 @@ fn zero_of_field(mask: &Mask) -> (Net, Vec<[f32; 3]>) {
         for y in 0..height - 1 {
             for x in 0..width - 1 {
                 let corner = |i: usize| field[index(z + (i >> 2), y + (i >> 1 & 1), x + (i & 1))];
-                if let Some([u, v, w]) = crossing_in_cell(corner) {
+                if let Some([u, v, w]) = crossing_in_cell(corner, apart) {
                     point_of_cell[index(z, y, x)] = net.points_mm.len() as u32;
                     net.points_mm.push([(x as f32 + u) * step[0], (y as f32 + v) * step[1], (z as f32 + w) * step[2]]);
                 }
@@ -139,8 +143,24 @@ fn zero_of_field(mask: &Mask) -> (Net, Vec<[f32; 3]>) {
     (net, cells)
 }
 
+/// The axis along which voxels are so much longer than along the others that the mask is a stack of slices.
+fn slices_apart(spacing_mm: [f64; 3]) -> Option<usize> {
+    const LONGER: f64 = 1.5;
+    (0..3).find(|&axis| (0..3).all(|other| other == axis || spacing_mm[axis] > LONGER * spacing_mm[other]))
+}
+
+/// Where an edge from a value above zero to one below crosses zero, 0 to 1. Of an edge between slices `step_mm` apart neither side counts for
+/// more than the other side allows: the body ends between two slices even where the next one is empty, with a rounded end.
+fn crossing(inside: f32, outside: f32, step_mm: Option<f32>) -> f32 {
+    let (inside, outside) = match step_mm {
+        None => (inside, -outside),
+        Some(step) => (inside.min(2.0 * step.max(-outside)), (-outside).min(step.max(inside))),
+    };
+    inside / (inside + outside)
+}
+
 /// The mean of the places where the edges of a cell cross zero, each 0 to 1 along X, Y, Z; `None` where none does.
-fn crossing_in_cell(corner: impl Fn(usize) -> f32) -> Option<[f32; 3]> {
+fn crossing_in_cell(corner: impl Fn(usize) -> f32, apart: Option<(usize, f32)>) -> Option<[f32; 3]> {
     let values: [f32; 8] = std::array::from_fn(corner);
     let n_inside = values.iter().filter(|value| **value > 0.0).count();
     if n_inside == 0 || n_inside == 8 {
@@ -152,7 +172,8 @@ fn crossing_in_cell(corner: impl Fn(usize) -> f32) -> Option<[f32; 3]> {
             let (a, b) = (values[i], values[i | 1 << bit]);
             if (a > 0.0) != (b > 0.0) {
                 let mut place = [i & 1, i >> 1 & 1, i >> 2].map(|v| v as f32);
-                place[bit] = a / (a - b);
+                let step_mm = apart.filter(|(axis, _)| *axis == bit).map(|(_, step)| step);
+                place[bit] = if a > 0.0 { crossing(a, b, step_mm) } else { 1.0 - crossing(b, a, step_mm) };
                 add(&mut sum, place);
                 n += 1.0;
             }

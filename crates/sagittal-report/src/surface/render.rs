@@ -10,7 +10,7 @@ const FINER: usize = 2;
 /// The light comes from above left of the viewer; right, up, towards.
 const KEY: [f32; 3] = [-0.42, 0.55, 0.72];
 const FILL: [f32; 3] = [0.75, -0.1, 0.65];
-const AMBIENT: f32 = 0.30;
+const AMBIENT: f32 = 0.36;
 
 /// A surface with its colour.
 pub(super) struct Solid {
