@@ -11,7 +11,8 @@ use sagittal_image::{
 };
 use sagittal_metrics::{Bootstrap, CaseScore, LabelName, Metrics, ScoredRegion, score_case};
 use sagittal_report::{
-    CasePicture, Compared, Palette, Progress, ReportInput, TrainingGif, html, progress_png, representative_cases, three_planes,
+    CasePicture, Compared, Palette, ProbabilityScores, Progress, ReliabilityBin, ReportInput, TrainingGif, html, progress_png,
+    representative_cases, three_planes,
 };
 
 const EPOCHS: usize = 30;
@@ -76,6 +77,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         metrics: Some(metrics),
         pictures,
         training_gif: Some(training_gif),
+        probabilities: labels_of_curves(),
         provenance: [("command", "sagittal train hippocampus -o run --fold 0 --time 2m"), ("version", "0.1.0"), ("threads", "2"), ("device", "cpu")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .to_vec(),
@@ -117,6 +119,28 @@ fn bent(truth: &LabelMap, strength: f64, phase: f64) -> LabelMap {
     };
     let voxels = (0..truth.labels.voxels().len()).map(voxel).collect();
     LabelMap { labels: Volume::new([depth, height, width], voxels), ..truth.clone() }
+}
+
+/// Made-up curves of two labels: a power law as ROC, and probabilities that promise too much.
+fn labels_of_curves() -> Vec<ProbabilityScores> {
+    let of = |(name, power): (&str, f64)| {
+        let share = |i: usize| i as f64 / 40.0;
+        let bin = |i: usize| {
+            let predicted = i as f64 / 10.0 + 0.05;
+            let limits = [i as f64 / 10.0, (i as f64 + 1.0) / 10.0];
+            ReliabilityBin { limits, predicted, observed: predicted.powf(1.0 + power), n: 2000 - 380 * (i.min(9 - i)) as u64 }
+        };
+        ProbabilityScores {
+            name: name.into(),
+            roc: (0..=40).map(|i| [share(i).powf(2.0), share(i).powf(2.0 * power)]).collect(),
+            roc_auc: Some(1.0 / (1.0 + power)),
+            precision_recall: (0..=40).map(|i| [share(i), 1.0 - 0.9 * share(i).powf(1.0 / power)]).collect(),
+            average_precision: Some(1.0 - 0.9 / (1.0 + 1.0 / power)),
+            reliability: (0..10).map(bin).collect(),
+            calibration_error: Some(0.04),
+        }
+    };
+    [("anterior", 0.08), ("posterior", 0.15)].map(of).to_vec()
 }
 
 /// A line of `progress.jsonl`.

@@ -112,14 +112,14 @@ impl Chart {
 impl Series {
     /// Points that have a finite value.
     pub(crate) fn defined(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
-        self.points.iter().filter_map(|&(x, y)| y.filter(|y| y.is_finite()).map(|y| (x, y)))
+        self.points.iter().filter(|(x, _)| x.is_finite()).filter_map(|&(x, y)| y.filter(|y| y.is_finite()).map(|y| (x, y)))
     }
 
     /// Unbroken stretches of the line.
     pub(crate) fn stretches(&self) -> Vec<Vec<(f64, f64)>> {
         let mut stretches = vec![Vec::new()];
         for &(x, y) in &self.points {
-            match y.filter(|y| y.is_finite()) {
+            match y.filter(|y| y.is_finite() && x.is_finite()) {
                 Some(y) => stretches.last_mut().expect("one stretch at least").push((x, y)),
                 None => stretches.push(Vec::new()),
             }

@@ -71,6 +71,7 @@ pub(crate) fn write(args: &ReportArgs, messages: &Messages) -> anyhow::Result<Pa
         classes: plan.labels.iter().skip(1).map(|label| label.name.clone()).collect(),
         progress,
         metrics,
+        probabilities: Vec::new(),
         pictures,
         training_gif: std::fs::read(first_folder.join("training.gif")).ok(),
         provenance: provenance(&record, training),
@@ -114,7 +115,7 @@ fn metrics_of(run: &Path, folds: &[&String], warnings: &mut Vec<String>) -> anyh
     Ok(all)
 }
 
-/// Best, median and worst case as pictures, as far as their files are still there.
+/// Best, median and worst cases as pictures, as far as their files are still there.
 fn pictures_of(
     metrics: &Metrics,
     record: &Value,

@@ -26,6 +26,10 @@ const GRID_TOLERANCE: f64 = 1e-3;
 const OBLIQUE_DEG: f64 = 3.0;
 const PNG_WIDTH: usize = 1000;
 const GIF_WIDTH: usize = 480;
+const SWEEP_FRAMES: usize = 120;
+const TURN_FRAMES: usize = 48;
+/// A GIF's frames are in memory together while its palette is chosen: at most so many pixels, a gigabyte.
+const MOST_GIF_PIXELS: usize = 350_000_000;
 
 pub(crate) fn run(args: &ViewArgs, messages: &Messages) -> anyhow::Result<Outcome> {
     let kind = form::file_kind(&args.output)?;
@@ -103,8 +107,12 @@ fn draw(args: &ViewArgs, form: Form, kind: FileKind, panels: &Panels) -> anyhow:
     let solid = args.opacity.unwrap_or(1.0);
     let plane = args.plane.map_or(Plane::Axial, Plane::from);
     let picture = match (form, kind) {
-        (Form::Sweep, _) => return Ok(sweep(panels, plane, args.count.unwrap_or(120), &look)?),
-        (Form::Surface, FileKind::Gif) => return Ok(turning_surface(panels, args.count.unwrap_or(48), &look, solid)?),
+        (Form::Sweep, _) => {
+            let n_slices = panels.geometry().shape[plane.axis()];
+            let n = n_frames(args, SWEEP_FRAMES.min(n_slices), width)?;
+            return Ok(sweep(panels, plane, n, &look)?);
+        }
+        (Form::Surface, FileKind::Gif) => return Ok(turning_surface(panels, n_frames(args, TURN_FRAMES, width)?, &look, solid)?),
         (Form::Surface, FileKind::Png) => surface(panels, &look, solid)?,
         (Form::Montage, _) => montage(panels, plane, args.count.unwrap_or(20), &look)?,
         (Form::Errors, _) => error_map(panels, &look, args.opacity.unwrap_or(0.7)),
@@ -114,6 +122,16 @@ fn draw(args: &ViewArgs, form: Form, kind: FileKind, panels: &Panels) -> anyhow:
         (Form::Planes | Form::Compare, _) => planes(panels, &look),
     };
     picture.to_png().with_context(|| format!("drawing {}", args.output.display()))
+}
+
+/// How many frames a GIF gets, if they can be held.
+fn n_frames(args: &ViewArgs, default: usize, width: usize) -> Result<usize, WrongUse> {
+    let n = args.count.unwrap_or(default);
+    if n * width * width <= MOST_GIF_PIXELS {
+        return Ok(n);
+    }
+    let found = format!("{n} frames of {width} x {width} pixels are too many for {}", args.output.display());
+    Err(WrongUse(format!("{found}: at most {} million pixels can be held; lower --size or --count", MOST_GIF_PIXELS / 1_000_000)))
 }
 
 /// The canonical slice that was asked for, or the one through the middle of the labels.

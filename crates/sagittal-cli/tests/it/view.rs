@@ -112,7 +112,8 @@ fn what_cannot_be_shown_is_said_with_its_cure() {
     write_cube(&place.path().join("cube.nii.gz"), 3);
     super::files::write_cube_with_spacing(&place.path().join("other.nii.gz"), 3, 1.5);
     fs::write(place.path().join("text.nii.gz"), "This is a letter, not an image.").unwrap();
-    let cases: [(&[&str], i32, &str); 14] = [
+    let cases: [(&[&str], i32, &str); 15] = [
+        (&["cube.nii.gz", "-o", "x.gif", "--size", "8000", "--count", "6"], 2, "6 frames of 8000 x 8000 pixels are too many for x.gif"),
         (&["cube.nii.gz", "-o", "x.jpg"], 2, "x.jpg is neither .png nor .gif"),
         (&["nowhere.nii.gz", "-o", "x.png"], 2, "nowhere.nii.gz does not exist; expected an image"),
         (&["text.nii.gz", "-o", "x.png"], 1, "text.nii.gz"),
@@ -134,6 +135,6 @@ fn what_cannot_be_shown_is_said_with_its_cure() {
     ];
     for (words, code, part) in cases {
         sagittal(place.path(), &[&["view"], words].concat()).exits(code).says(part);
-        assert!(!place.path().join("x.png").exists(), "{words:?} wrote a picture");
+        assert!(!place.path().join("x.png").exists() && !place.path().join("x.gif").exists(), "{words:?} wrote a picture");
     }
 }

@@ -103,7 +103,7 @@ pub(crate) fn svg(chart: &Chart) -> String {
 fn dots(out: &mut String, chart: &Chart, series: &Series, cases: &[String], place: &dyn Fn(f64, f64) -> (f64, f64)) {
     let colour = hex(Palette::nth(series.colour));
     for (idx, &(x, y)) in series.points.iter().enumerate() {
-        let Some(y) = y.filter(|y| y.is_finite()) else { continue };
+        let Some(y) = y.filter(|y| y.is_finite() && x.is_finite()) else { continue };
         let (cx, cy) = place(x, y);
         let case = cases.get(idx).map_or(String::new(), |case| escape(case));
         let values = format!("{} {}, {}: {}", escape(&chart.x_name), label(x), escape(&series.name), label(y));

@@ -1,7 +1,7 @@
 use sagittal_metrics::{Bootstrap, CaseScore, FailedCase, LabelName, LabelScore, Metrics, Overlap, VolumeUnit};
 
 use super::*;
-use crate::{CasePicture, CaseRole, Progress};
+use crate::{CasePicture, CaseRole, ProbabilityScores, Progress, ReliabilityBin};
 
 const NASTY: &str = "<script>alert('x')</script>&\"quoted\"";
 
@@ -23,6 +23,13 @@ fn input(n_cases: usize, n_labels: u16) -> ReportInput {
         metrics: Some(Metrics::new(labels, ScoredRegion::FieldOfView, (0..n_cases).map(case).collect(), failed, &Bootstrap::default())),
         pictures: vec![CasePicture { case: NASTY.into(), role: CaseRole::Worst, dice: None, png: vec![1, 2, 3] }],
         progress: Progress::parse("{\"epoch\":1,\"training_loss\":1.0,\"validation_dice\":[null,0.5]}\nbroken"),
+        probabilities: vec![ProbabilityScores {
+            name: NASTY.into(),
+            roc: vec![[0.0, 0.0], [f64::NAN, 0.3], [1.0, 1.0]],
+            precision_recall: vec![[0.0, 1.0]],
+            reliability: vec![ReliabilityBin { limits: [0.0, 1.0], predicted: 0.5, observed: f64::NAN, n: 3 }],
+            ..ProbabilityScores::default()
+        }],
         training_gif: Some(vec![1]),
         provenance: vec![(NASTY.into(), NASTY.into())],
         warnings: vec![NASTY.into()],
@@ -39,7 +46,11 @@ fn nothing_from_outside_reaches_the_page_unescaped() {
 
 #[test]
 fn the_page_asks_nobody_for_anything() {
-    let page = html(&input(3, 2));
+    // Every kind of chart is on the page, and more labels than are shown at once.
+    let page = html(&input(7, 8));
+    for section in ["Sizes", "Probabilities", "<details>", "from the worst to the best"] {
+        assert!(page.contains(section), "{section}");
+    }
     for request in ["http://", "https://", "url(", "@import", "fetch(", "<link", "src=\"/"] {
         assert!(!page.contains(request), "{request}");
     }
@@ -51,7 +62,7 @@ fn every_state_of_a_run_has_a_page() {
     let page = html(&ReportInput::default());
     assert!(page.contains("not evaluated yet") && page.contains("No epoch is recorded"));
     assert!(page.contains("not a medical device"));
-    for (n_cases, n_labels) in [(0, 0), (0, 2), (1, 1), (2, 1), (3, 9)] {
+    for (n_cases, n_labels) in [(0, 0), (0, 2), (1, 1), (2, 1), (3, 9), (12, 2)] {
         let page = html(&input(n_cases, n_labels));
         assert!(!page.contains("NaN") && !page.contains(">inf"), "{n_cases} cases, {n_labels} labels");
     }
@@ -60,9 +71,28 @@ fn every_state_of_a_run_has_a_page() {
 #[test]
 fn elements_are_closed() {
     let page = html(&input(4, 3));
-    for element in
-        ["div", "section", "table", "tr", "td", "th", "figure", "svg", "ul", "li", "p", "button", "main", "header", "dl", "text", "title"]
-    {
+    for element in [
+        "div",
+        "section",
+        "table",
+        "tr",
+        "td",
+        "th",
+        "figure",
+        "svg",
+        "ul",
+        "li",
+        "p",
+        "button",
+        "main",
+        "header",
+        "dl",
+        "text",
+        "title",
+        "details",
+        "summary",
+        "figcaption",
+    ] {
         let opened = page.matches(&format!("<{element}>")).count() + page.matches(&format!("<{element} ")).count();
         assert_eq!(opened, page.matches(&format!("</{element}>")).count(), "{element}");
     }
