@@ -49,7 +49,7 @@ pub fn three_planes(case: &Compared<'_>, width: usize) -> Result<Picture, Report
 pub fn planes(panels: &Panels, look: &Look) -> Picture {
     let is_picture = panels.geometry().rank == Rank::Two;
     let row = if is_picture { picture_row(panels, look) } else { planes_row(panels, look, ROW_SHARE) };
-    described(panels, look.over, vec![row]).picture()
+    described(panels, look.over, None, vec![row]).picture()
 }
 
 /// One slice, with legend, scale bar and orientation letters. `position` counts canonical slices ([`Panels::file_position`]).
@@ -60,7 +60,7 @@ pub fn one_slice(panels: &Panels, plane: Plane, position: usize, look: &Look) ->
     let slice = Slice::within(panels.geometry(), &panels.field(look.zoom), plane, position);
     let scale = fitting(&[&slice], look.width.saturating_sub(2 * GAP), look.width as f64);
     let panel = Panel { title: title(panels, plane, position), picture: marked(panels, plane, &slice, scale, usize::MAX, look.over) };
-    described(panels, look.over, vec![vec![panel]]).picture()
+    described(panels, look.over, Some(plane), vec![vec![panel]]).picture()
 }
 
 /// A slice at `scale` pixels a mm with letters and scale bar.
@@ -92,7 +92,8 @@ pub(crate) fn fitting(slices: &[&Slice], width: usize, height: f64) -> f64 {
 }
 
 /// A sheet with the legend and the notes that its overlay and its image need.
-pub(crate) fn described(panels: &Panels, over: Overlay, rows: Vec<Vec<Panel>>) -> Sheet {
+/// `only` is the one plane that it shows.
+pub(crate) fn described(panels: &Panels, over: Overlay, only: Option<Plane>, rows: Vec<Vec<Panel>>) -> Sheet {
     let mut notes = Vec::new();
     let legend = match over {
         Overlay::Plain => Vec::new(),
@@ -106,9 +107,10 @@ pub(crate) fn described(panels: &Panels, over: Overlay, rows: Vec<Vec<Panel>>) -
     }
     let window = panels.window();
     let window = format!("Window {} to {}.", short(window.low), short(window.high));
-    notes.push(match panels.geometry().rank {
-        Rank::Three => format!("Radiological view: the patient's right is on the left. {window}"),
-        Rank::Two => window,
+    notes.push(match (panels.geometry().rank, only) {
+        (Rank::Two, _) => window,
+        (Rank::Three, Some(Plane::Sagittal)) => format!("Seen from the patient's left: anterior is on the left. {window}"),
+        (Rank::Three, _) => format!("Radiological view: the patient's right is on the left. {window}"),
     });
     Sheet { rows, legend, notes }
 }

@@ -192,7 +192,7 @@ fn signed(value: f64) -> String {
     } else {
         3
     };
-    format!("{value:+.digits$}").replace('-', "\u{2212}")
+    format!("{value:+.digits$}")
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub fn montage(panels: &Panels, plane: Plane, n_slices: usize, look: &Look) -> R
         grid.paste([idx % columns * (panel_width + TIGHT), idx / columns * (panel_height + TIGHT)], &picture);
     }
     let title = format!("{} slices, numbered as in the file", plane.name());
-    Ok(described(panels, look.over, vec![vec![Panel { title, picture: grid }]]).picture())
+    Ok(described(panels, look.over, Some(plane), vec![vec![Panel { title, picture: grid }]]).picture())
 }
 
 /// A GIF that goes through the image slice by slice: at most `n_slices` of them, evenly over the image.
@@ -54,7 +54,7 @@ pub fn montage(panels: &Panels, plane: Plane, n_slices: usize, look: &Look) -> R
 pub fn sweep(panels: &Panels, plane: Plane, n_slices: usize, look: &Look) -> Result<Vec<u8>, ReportError> {
     let field = volume_field(panels, look, "sweep")?;
     let axis = plane.axis();
-    let below = described(panels, look.over, Vec::new());
+    let below = described(panels, look.over, Some(plane), Vec::new());
     let frame = |at: usize| {
         let slice = Slice::within(panels.geometry(), &field, plane, at);
         let scale = fitting(&[&slice], look.width.saturating_sub(2 * GAP), look.width as f64);
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn montages_have_few_empty_places() {
-        for (n, high, expected) in [(20, 1.45, 5), (20, 1.0, 5), (12, 1.0, 4), (1, 1.0, 1), (7, 1.0, 4), (20, 0.4, 4)] {
+        for (n, high, expected) in [(20, 1.45, 5), (20, 1.0, 5), (12, 1.0, 4), (1, 1.0, 1), (7, 1.0, 3), (20, 0.4, 4)] {
             assert_eq!(columns(n, high), expected, "{n} panels, {high} as high as wide");
         }
     }

@@ -1,10 +1,11 @@
 //! Labels as solid bodies, in their true proportions in mm: from three sides, or turning.
 //!
-//! Own code, because it is small and what exists wants a graphics card or a window: distance field ([`distance`]), surface net ([`net`]),
+//! Own code, because it is small and what exists wants a graphics card or a window: distance field ([`distance`], [`field`]), surface net ([`net`]),
 //! orthographic camera ([`camera`]), triangles ([`render`]).
 
 mod camera;
 mod distance;
+mod field;
 mod net;
 mod render;
 

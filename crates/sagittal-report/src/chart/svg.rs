@@ -33,7 +33,10 @@ pub(crate) fn svg(chart: &Chart) -> String {
         let _ = write!(out, "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>", LEFT - 6.0, y + 5.0, label(tick));
     }
     for &tick in &axes.x_ticks {
-        let _ = write!(out, "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>", x_of(tick), HEIGHT - BOTTOM + 20.0, label(tick));
+        // The last number would run out of the picture.
+        let anchor = if x_of(tick) > WIDTH - RIGHT - 14.0 { "end" } else { "middle" };
+        let _ =
+            write!(out, "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>", x_of(tick), HEIGHT - BOTTOM + 20.0, label(tick));
     }
     let _ = write!(
         out,
@@ -51,16 +54,14 @@ pub(crate) fn svg(chart: &Chart) -> String {
             HEIGHT - BOTTOM - tall
         );
     }
+    let mut names = Vec::new();
     for guide in &chart.guides {
         let (from, to, name) = match guide {
             Guide::Level(y, name) => ((LEFT, y_of(*y)), (WIDTH - RIGHT, y_of(*y)), name.as_str()),
             Guide::Diagonal => ((x_of(axes.x.0), y_of(axes.x.0)), (x_of(axes.x.1), y_of(axes.x.1)), ""),
         };
         let _ = write!(out, "<line class=\"guide\" x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\"/>", from.0, from.1, to.0, to.1);
-        if !name.is_empty() {
-            let _ =
-                write!(out, "<text class=\"guide\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>", to.0, to.1 - 5.0, escape(name));
-        }
+        names.push((to, name));
     }
     for series in &chart.series {
         let colour = hex(Palette::nth(series.colour));
@@ -89,6 +90,10 @@ pub(crate) fn svg(chart: &Chart) -> String {
                 );
             }
         }
+    }
+    // Over the dots, with a rim of their own.
+    for ((x, y), name) in names.into_iter().filter(|(_, name)| !name.is_empty()) {
+        let _ = write!(out, "<text class=\"guide\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>", y - 5.0, escape(name));
     }
     out.push_str("</svg>");
     legend(&mut out, chart);

@@ -1,8 +1,7 @@
-//! The signed distance of every voxel to the border of a label, in mm: the smooth field whose zero the surface is.
+//! The signed distance of every voxel to the border of a label, in mm.
 //!
 //! Exact Euclidean distances along one axis after the other (Felzenszwalb and Huttenlocher 2012, "Distance transforms of sampled
-//! functions"), in time linear in the voxels. Where slices lie far apart distances are taken within each slice: the zero of this field then
-//! runs straight from contour to contour (shape-based interpolation: Raya and Udupa 1990), where the mask itself would give stairs.
+//! functions"), in time linear in the voxels.
 
 /// Larger than any distance, and finite so that differences of it are numbers.
 const FAR: f32 = 1e20;

@@ -4,7 +4,7 @@
 //! that joins the points of its four cells (Gibson 1998, "Constrained elastic surface nets"). The points begin where the distance field
 //! is zero and are then relaxed on a short leash, so that the net is smooth and never further than a voxel from the mask.
 
-use super::distance::signed_mm;
+use super::field::Field;
 
 /// Rounds of relaxation. The step of one voxel, which is what they have to smooth, is gone after about ten; the corners where it meets
 /// slices far apart after twenty.
@@ -38,7 +38,7 @@ impl Net {
     /// The surface of a mask.
     pub(super) fn around(mask: &Mask) -> Self {
         let (mut net, cells) = zero_of_field(mask);
-        net.relax(mask, &cells);
+        net.relax(mask.spacing_mm, &cells);
         net.smooth_normals();
         for point in &mut net.points_mm {
             // Z Y X of the grid => right, anterior, superior
@@ -48,8 +48,8 @@ impl Net {
     }
 
     /// Draws every point towards its neighbours; `cells` holds where each began.
-    fn relax(&mut self, mask: &Mask, cells: &[[f32; 3]]) {
-        let leash = [2, 1, 0].map(|axis| LEASH * mask.spacing_mm[axis] as f32);
+    fn relax(&mut self, spacing_mm: [f64; 3], cells: &[[f32; 3]]) {
+        let leash = [2, 1, 0].map(|axis| LEASH * spacing_mm[axis] as f32);
         for _ in 0..ROUNDS {
             let means = self.neighbour_means(&self.points_mm);
             for ((point, mean), start) in self.points_mm.iter_mut().zip(means).zip(cells) {
@@ -94,20 +94,17 @@ impl Net {
 
 /// The net through the zero of the distance field, and its points once more.
 fn zero_of_field(mask: &Mask) -> (Net, Vec<[f32; 3]>) {
-    let apart = slices_apart(mask.spacing_mm);
-    let field = signed_mm(&mask.inside, mask.shape, mask.spacing_mm, apart);
-    // Bit of a cell's corner number for the axis between slices, and the distance of these.
-    let apart = apart.map(|axis| (2 - axis, mask.spacing_mm[axis] as f32));
-    let [depth, height, width] = mask.shape;
+    let Field { values: field, shape, spacing_mm } = Field::around(mask);
+    let [depth, height, width] = shape;
     let index = |z: usize, y: usize, x: usize| (z * height + y) * width + x;
-    let step = [2, 1, 0].map(|axis| mask.spacing_mm[axis] as f32);
+    let step = [2, 1, 0].map(|axis| spacing_mm[axis] as f32);
     let mut net = Net::default();
     let mut point_of_cell = vec![u32::MAX; field.len()];
     for z in 0..depth - 1 {
         for y in 0..height - 1 {
             for x in 0..width - 1 {
                 let corner = |i: usize| field[index(z + (i >> 2), y + (i >> 1 & 1), x + (i & 1))];
-                if let Some([u, v, w]) = crossing_in_cell(corner, apart) {
+                if let Some([u, v, w]) = crossing_in_cell(corner) {
                     point_of_cell[index(z, y, x)] = net.points_mm.len() as u32;
                     net.points_mm.push([(x as f32 + u) * step[0], (y as f32 + v) * step[1], (z as f32 + w) * step[2]]);
                 }
@@ -143,24 +140,8 @@ fn zero_of_field(mask: &Mask) -> (Net, Vec<[f32; 3]>) {
     (net, cells)
 }
 
-/// The axis along which voxels are so much longer than along the others that the mask is a stack of slices.
-fn slices_apart(spacing_mm: [f64; 3]) -> Option<usize> {
-    const LONGER: f64 = 1.5;
-    (0..3).find(|&axis| (0..3).all(|other| other == axis || spacing_mm[axis] > LONGER * spacing_mm[other]))
-}
-
-/// Where an edge from a value above zero to one below crosses zero, 0 to 1. Of an edge between slices `step_mm` apart neither side counts for
-/// more than the other side allows: the body ends between two slices even where the next one is empty, with a rounded end.
-fn crossing(inside: f32, outside: f32, step_mm: Option<f32>) -> f32 {
-    let (inside, outside) = match step_mm {
-        None => (inside, -outside),
-        Some(step) => (inside.min(2.0 * step.max(-outside)), (-outside).min(step.max(inside))),
-    };
-    inside / (inside + outside)
-}
-
 /// The mean of the places where the edges of a cell cross zero, each 0 to 1 along X, Y, Z; `None` where none does.
-fn crossing_in_cell(corner: impl Fn(usize) -> f32, apart: Option<(usize, f32)>) -> Option<[f32; 3]> {
+fn crossing_in_cell(corner: impl Fn(usize) -> f32) -> Option<[f32; 3]> {
     let values: [f32; 8] = std::array::from_fn(corner);
     let n_inside = values.iter().filter(|value| **value > 0.0).count();
     if n_inside == 0 || n_inside == 8 {
@@ -172,8 +153,7 @@ fn crossing_in_cell(corner: impl Fn(usize) -> f32, apart: Option<(usize, f32)>) 
             let (a, b) = (values[i], values[i | 1 << bit]);
             if (a > 0.0) != (b > 0.0) {
                 let mut place = [i & 1, i >> 1 & 1, i >> 2].map(|v| v as f32);
-                let step_mm = apart.filter(|(axis, _)| *axis == bit).map(|(_, step)| step);
-                place[bit] = if a > 0.0 { crossing(a, b, step_mm) } else { 1.0 - crossing(b, a, step_mm) };
+                place[bit] = a / (a - b);
                 add(&mut sum, place);
                 n += 1.0;
             }

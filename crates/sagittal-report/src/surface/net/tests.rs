@@ -61,14 +61,3 @@ fn one_voxel_has_a_surface_within_half_a_voxel() {
     assert_eq!((net.points_mm.len(), net.quads.len()), (8, 6));
     assert!(net.points_mm.iter().all(|[x, y, z]| x.abs() <= 1.0 && y.abs() <= 0.5 && z.abs() <= 2.0), "{:?}", net.points_mm);
 }
-
-#[test]
-fn bodies_end_between_slices_and_contours_are_joined_by_straight_lines() {
-    // From 10 mm inside of one slice to 5 mm outside of the next one two thirds of the way is inside.
-    assert_eq!(crossing(10.0, -5.0, None), 10.0 / 15.0);
-    assert_eq!(crossing(9.0, -4.5, Some(5.0)), 9.0 / 13.5);
-    // The next slice is empty: half way in the middle of the body, and less towards its border.
-    assert_eq!(crossing(8.0, -1e10, Some(5.0)), 0.5);
-    assert_eq!(crossing(1.0, -1e10, Some(5.0)), 1.0 / 6.0);
-    assert_eq!([[5.0, 0.5, 0.5], [1.0, 1.2, 1.0], [0.7, 3.0, 0.7], [5.0, 5.0, 1.0]].map(slices_apart), [Some(0), None, Some(1), None]);
-}
