@@ -10,6 +10,8 @@ const LONGER: f64 = 1.5;
 /// Slices between two slices, at most; and values of the field.
 const MOST_BETWEEN: usize = 12;
 const MOST_VALUES: usize = 64 << 20;
+/// No distance within a slice: there is nothing in it.
+const VERY_FAR: f32 = 1e8;
 
 /// Values on a grid, positive inside.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +52,13 @@ impl Field {
             below[axis] /= n;
             let share = (at[axis] % n) as f32 / n as f32;
             let first = (below[0] * self.shape[1] + below[1]) * self.shape[2] + below[2];
-            if share == 0.0 { self.values[first] } else { between(self.values[first], self.values[first + stride], share, step_mm) }
+            if share == 0.0 {
+                return self.values[first];
+            }
+            // The outermost slices are empty, so that what would be before them is, too.
+            let before = if below[axis] > 0 { self.values[first - stride] } else { -f32::MAX };
+            let after = if below[axis] + 2 < self.shape[axis] { self.values[first + 2 * stride] } else { -f32::MAX };
+            between([before, self.values[first], self.values[first + stride], after], share, step_mm)
         };
         Self { values: (0..shape.iter().product()).map(value).collect(), shape, spacing_mm }
     }
@@ -61,19 +69,31 @@ fn slices_apart(spacing_mm: [f64; 3]) -> Option<usize> {
     (0..3).find(|&axis| (0..3).all(|other| other == axis || spacing_mm[axis] > LONGER * spacing_mm[other]))
 }
 
-/// The value at `share` of the way from one slice to the next. Where the border lies between them neither side counts for more than the other
-/// one allows: the body ends half way even where the next slice is empty, with a rounded end.
-fn between(a: f32, b: f32, share: f32, step_mm: f32) -> f32 {
-    let limited = |inside: f32, outside: f32| (inside.min(2.0 * step_mm.max(-outside)), outside.max(-step_mm.max(inside)));
+/// The value at `share` of the way from the second of four slices to the third.
+///
+/// Where the border lies between them and the far slice is empty, the body goes on as it came, narrowing as fast as between the slices before, but
+/// not further than half way: that is how far its last voxels reach.
+fn between([before, a, b, after]: [f32; 4], share: f32, step_mm: f32) -> f32 {
     let (a, b) = match (a > 0.0, b > 0.0) {
-        (true, false) => limited(a, b),
+        (true, false) => limited(before, a, b, step_mm),
         (false, true) => {
-            let (b, a) = limited(b, a);
+            let (b, a) = limited(after, b, a, step_mm);
             (a, b)
         }
         _ => (a, b),
     };
     a + share * (b - a)
+}
+
+/// The values on both sides of a border, without what is far from it: `behind` is the value behind the inner one.
+fn limited(behind: f32, inside: f32, outside: f32, step_mm: f32) -> (f32, f32) {
+    let is_far = |value: f32| value.abs() > VERY_FAR;
+    if is_far(outside) {
+        let inside = if is_far(inside) { step_mm } else { inside };
+        let narrowing = if is_far(behind) { step_mm } else { behind - inside };
+        return (inside, -inside.max(narrowing - inside));
+    }
+    (inside.min(2.0 * step_mm.max(-outside)), outside.max(-2.0 * step_mm.max(inside)))
 }
 
 #[cfg(test)]
@@ -88,13 +108,17 @@ mod tests {
 
     #[test]
     fn bodies_end_between_slices_and_contours_are_joined_by_straight_lines() {
+        const NOTHING: f32 = -1e10;
+        let is_border = |values: [f32; 4], share: f32| between(values, share, 5.0).abs() < 1e-4;
         // From 10 mm inside of one slice to 5 mm outside of the next one the border is at two thirds of the way, from either side.
-        assert!(between(10.0, -5.0, 2.0 / 3.0, 5.0).abs() < 1e-5 && between(-5.0, 10.0, 1.0 / 3.0, 5.0).abs() < 1e-5);
-        // The next slice is empty: half way in the middle of the body, and less towards its border.
-        assert!(between(8.0, -1e10, 0.5, 5.0).abs() < 1e-5);
-        assert!(between(1.0, -1e10, 1.0 / 6.0, 5.0).abs() < 1e-5);
+        assert!(is_border([12.0, 10.0, -5.0, -9.0], 2.0 / 3.0) && is_border([-9.0, -5.0, 10.0, 12.0], 1.0 / 3.0));
+        // The next slice is empty. A column ends half way; a cone that narrows by 8 mm a slice goes on as it came, up to half way.
+        assert!(is_border([6.0, 6.0, NOTHING, NOTHING], 0.5) && is_border([9.0, 1.0, NOTHING, NOTHING], 1.0 / 8.0));
+        assert!(is_border([15.0, 7.0, NOTHING, NOTHING], 0.5) && is_border([NOTHING, NOTHING, 1.0, 9.0], 7.0 / 8.0));
+        // A single slice is rounded off.
+        assert!(is_border([NOTHING, 1.0, NOTHING, NOTHING], 0.2) && is_border([NOTHING, 9.0, NOTHING, NOTHING], 0.5));
         // Far away on both sides stays far.
-        assert!(between(-1e10, -1e10, 0.3, 5.0) < -1e9);
+        assert!(between([NOTHING; 4], 0.3, 5.0) < -1e9);
     }
 
     #[test]
