@@ -127,8 +127,7 @@ fn labels_of_curves() -> Vec<ProbabilityScores> {
         let share = |i: usize| i as f64 / 40.0;
         let bin = |i: usize| {
             let predicted = i as f64 / 10.0 + 0.05;
-            let limits = [i as f64 / 10.0, (i as f64 + 1.0) / 10.0];
-            ReliabilityBin { limits, predicted, observed: predicted.powf(1.0 + power), n: 2000 - 380 * (i.min(9 - i)) as u64 }
+            ReliabilityBin { predicted, observed: predicted.powf(1.0 + power), n: 2000 - 380 * (i.min(9 - i)) as u64 }
         };
         ProbabilityScores {
             name: name.into(),

@@ -134,7 +134,7 @@ mod tests {
             ),
             (&[Some(0.5), None, Some(0.9), Some(0.7)], vec![(CaseRole::Best, "2"), (CaseRole::Median, "3"), (CaseRole::Worst, "0")]),
         ] {
-            let score = |(idx, &mean_dice): (usize, &Option<f64>)| CaseScore { case: idx.to_string(), mean_dice, labels: vec![] };
+            let score = |(idx, &mean_dice): (usize, &Option<f64>)| CaseScore { mean_dice, ..CaseScore::new(idx.to_string(), vec![]) };
             let cases = dice.iter().enumerate().map(score).collect();
             let metrics = Metrics::new(vec![], ScoredRegion::WholeImage, cases, vec![], &Bootstrap::default());
             let expected: Vec<(CaseRole, String)> = expected.into_iter().map(|(role, case)| (role, case.to_owned())).collect();

@@ -1,11 +1,16 @@
 //! How good probabilities are: ROC, precision over recall, and reliability. The numbers come from an evaluation; here they are only drawn.
 
+use sagittal_metrics::Metrics;
+use serde::Deserialize;
+
 use crate::chart::{Chart, Guide, Series, XAxis};
 
 /// How well a probability separates a label from the rest, and how far it can be believed. Whatever was not measured is empty or `None`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
 pub struct ProbabilityScores {
     /// The label, or what else the curves are of: a fold, a data set.
+    #[serde(skip)]
     pub name: String,
     /// False-positive rate and sensitivity, ascending, from 0, 0 to 1, 1.
     pub roc: Vec<[f64; 2]>,
@@ -22,16 +27,34 @@ pub struct ProbabilityScores {
 }
 
 /// The voxels whose predicted probability lies in one bin.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 pub struct ReliabilityBin {
-    /// The bin's lower and upper end.
-    pub limits: [f64; 2],
     /// Their mean predicted probability.
+    #[serde(rename = "mean_probability")]
     pub predicted: f64,
     /// The share of them that has the label.
+    #[serde(rename = "share_positive")]
     pub observed: f64,
     /// How many they are.
     pub n: u64,
+}
+
+/// Columns of a reliability diagram are so wide: they stand where their voxels are on average.
+const COLUMN: f64 = 0.04;
+
+impl ProbabilityScores {
+    /// The pooled probabilities of every label that an evaluation kept them for.
+    ///
+    /// They are looked for in the form in which scores are kept (`pooled` of a label's summary), so that files of scores with and without them
+    /// are read alike.
+    pub fn of_metrics(metrics: &Metrics) -> Vec<Self> {
+        let of_label = |label: &sagittal_metrics::LabelSummary| {
+            let pooled = serde_json::to_value(label).ok()?.get_mut("pooled")?.take();
+            let scores: Self = serde_json::from_value(pooled).ok()?;
+            Some(Self { name: label.label.name.clone(), ..scores })
+        };
+        metrics.summary.iter().filter_map(of_label).collect()
+    }
 }
 
 const UNIT: Option<(f64, f64)> = Some((0.0, 1.0));
@@ -68,7 +91,7 @@ pub(crate) fn charts(scores: &[ProbabilityScores]) -> Vec<Chart> {
         let series = vec![line(idx, &one.name, &points, one.calibration_error.map(|error| (error * 1000.0).round() / 1000.0))];
         let mut chart = unit_square(&format!("Reliability, {}", one.name), "predicted probability", series);
         let most = filled().map(|bin| bin.n).max().unwrap_or(1) as f64;
-        chart.columns = filled().map(|bin| (bin.limits[0], bin.limits[1], bin.n as f64 / most)).collect();
+        chart.columns = filled().map(|bin| (bin.predicted - COLUMN / 2.0, bin.predicted + COLUMN / 2.0, bin.n as f64 / most)).collect();
         chart.guides.push(Guide::Diagonal);
         chart.note =
             "Share of voxels that have the label, over what was predicted; on the diagonal both are equal. Beside the name: expected \
@@ -82,6 +105,8 @@ pub(crate) fn charts(scores: &[ProbabilityScores]) -> Vec<Chart> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     fn scores() -> ProbabilityScores {
@@ -92,9 +117,9 @@ mod tests {
             precision_recall: vec![[0.0, 1.0], [0.8, 0.7], [1.0, 0.1]],
             average_precision: Some(0.7),
             reliability: vec![
-                ReliabilityBin { limits: [0.0, 0.5], predicted: 0.1, observed: 0.05, n: 900 },
-                ReliabilityBin { limits: [0.5, 0.9], predicted: 0.0, observed: 0.0, n: 0 },
-                ReliabilityBin { limits: [0.9, 1.0], predicted: 0.95, observed: 0.8, n: 90 },
+                ReliabilityBin { predicted: 0.1, observed: 0.05, n: 900 },
+                ReliabilityBin { predicted: 0.0, observed: 0.0, n: 0 },
+                ReliabilityBin { predicted: 0.95, observed: 0.8, n: 90 },
             ],
             calibration_error: Some(0.0625),
         }
@@ -110,10 +135,26 @@ mod tests {
     }
 
     #[test]
+    fn pooled_scores_are_read_in_the_form_in_which_they_are_kept() {
+        let kept = r#"{"n_positive": 9, "n_negative": 90, "roc_auc": 0.85, "average_precision": 0.7, "brier": 0.1, "calibration_error": 0.0625,
+            "roc_auc_error_at_most": 0.0, "best_threshold": null, "reliability": [{"n": 900, "mean_probability": 0.1, "share_positive": 0.05}],
+            "roc": [[0.0, 0.0], [0.1, 0.8], [1.0, 1.0]], "precision_recall": [[0.0, 1.0], [0.8, 0.7], [1.0, 0.1]]}"#;
+        let read: ProbabilityScores = serde_json::from_str(kept).unwrap();
+        assert_eq!(read, ProbabilityScores { name: String::new(), reliability: scores().reliability[..1].to_vec(), ..scores() });
+        let nothing = Metrics::from_json(
+            r#"{"format_version": 1, "region": "whole_image", "labels": [], "foreground_dice":
+            {"n": 0, "n_undefined": 0, "mean": null, "sd": null, "min": null, "q1": null, "median": null, "q3": null, "max": null, "mean_interval": null},
+            "mean_of_label_means": null, "summary": [], "cases": []}"#,
+        );
+        assert!(ProbabilityScores::of_metrics(&nothing.unwrap()).is_empty());
+    }
+
+    #[test]
     fn empty_bins_are_no_points_and_axes_are_the_unit_square() {
         let charts = charts(&[scores()]);
         assert_eq!(charts[2].series[0].points, [(0.1, Some(0.05)), (0.95, Some(0.8))]);
-        assert_eq!(charts[2].columns, [(0.0, 0.5, 1.0), (0.9, 1.0, 0.1)]);
+        let columns: Vec<(f64, f64)> = charts[2].columns.iter().map(|&(from, to, share)| ((from + to) / 2.0, share)).collect();
+        assert_eq!(columns, [(0.1, 1.0), (0.95, 0.1)]);
         for chart in &charts {
             let axes = chart.axes();
             assert_eq!((axes.x, axes.y), ((0.0, 1.0), (0.0, 1.0)), "{}", chart.title);

@@ -12,20 +12,31 @@ use crate::{
 };
 
 /// Fields of a label's scores that are no scores of how well it was found.
-const NO_SCORES: [&str; 7] =
-    ["label", "true_positive", "false_positive", "false_negative", "true_negative", "reference_volume", "prediction_volume"];
+const NO_SCORES: [&str; 9] = [
+    "label",
+    "true_positive",
+    "false_positive",
+    "false_negative",
+    "true_negative",
+    "reference_volume",
+    "prediction_volume",
+    "threshold",
+    "tolerance",
+];
+/// Parts whose scores say by themselves what they are of.
+const SELF_NAMED: [&str; 3] = ["surface", "vessels", "probability"];
 /// How fields are called that their own names do not say well.
 const TITLES: [(&str, &str); 10] = [
     ("dice", "Dice"),
     ("iou", "IoU"),
     ("hausdorff", "Hausdorff distance"),
-    ("hausdorff_95", "Hausdorff distance, 95th percentile"),
-    ("hd95", "Hausdorff distance, 95th percentile"),
+    ("hausdorff95", "Hausdorff distance, 95th percentile"),
+    ("roc_auc", "Area under the ROC"),
     ("average", "Average surface distance"),
     ("median", "Median surface distance"),
     ("surface_dice", "Surface Dice"),
     ("centreline_dice", "Centreline Dice"),
-    ("mean_dice", "Mean Dice of lesions"),
+    ("lesions_mean_dice", "Mean Dice of lesions"),
 ];
 /// Scores that lie between 0 and 1 and are read from 1 down.
 const FRACTIONS: [&str; 5] = ["dice", "iou", "precision", "sensitivity", "specificity"];
@@ -61,20 +72,25 @@ fn numbers_of(score: &LabelScore) -> Vec<(String, f64, Option<String>)> {
     let mut numbers = Vec::new();
     // Scores that cannot be written as JSON do not exist: the file of scores is made of them.
     if let Ok(value) = serde_json::to_value(score) {
-        collect(&value, &mut numbers);
+        collect(&value, None, &mut numbers);
     }
     numbers
 }
 
-fn collect(value: &Value, numbers: &mut Vec<(String, f64, Option<String>)>) {
+/// `part` is the name of the part of the scores that `value` is: the precision of lesions is another one than that of voxels.
+fn collect(value: &Value, part: Option<&str>, numbers: &mut Vec<(String, f64, Option<String>)>) {
     let Some(fields) = value.as_object() else { return };
     let unit = fields.get("distance_unit").or_else(|| fields.get("unit")).and_then(Value::as_str).map(str::to_owned);
     for (key, value) in fields {
         match value {
-            Value::Number(number) if !NO_SCORES.contains(&key.as_str()) && !key.starts_with("n_") && !key.contains("tolerance") => {
-                numbers.extend(number.as_f64().map(|number| (key.clone(), number, unit.clone())));
+            Value::Number(number) if !NO_SCORES.contains(&key.as_str()) && !key.starts_with("n_") => {
+                let name = match part {
+                    Some(part) if !SELF_NAMED.contains(&part) && !key.starts_with(part) => format!("{part}_{key}"),
+                    _ => key.clone(),
+                };
+                numbers.extend(number.as_f64().map(|number| (name, number, unit.clone())));
             }
-            Value::Object(_) => collect(value, numbers),
+            Value::Object(_) => collect(value, Some(key), numbers),
             _ => {}
         }
     }

@@ -6,7 +6,9 @@ use anyhow::{Context, bail};
 use sagittal_data::{Dataset, Plan};
 use sagittal_image::io;
 use sagittal_metrics::{Bootstrap, Metrics};
-use sagittal_report::{CasePicture, CaseRole, Compared, Palette, Progress, ReportInput, html, representative_cases, three_planes};
+use sagittal_report::{
+    CasePicture, CaseRole, Compared, Palette, ProbabilityScores, Progress, ReportInput, html, representative_cases, three_planes,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -70,8 +72,8 @@ pub(crate) fn write(args: &ReportArgs, messages: &Messages) -> anyhow::Result<Pa
         plan_words: plan.describe(),
         classes: plan.labels.iter().skip(1).map(|label| label.name.clone()).collect(),
         progress,
+        probabilities: metrics.as_ref().map(ProbabilityScores::of_metrics).unwrap_or_default(),
         metrics,
-        probabilities: Vec::new(),
         pictures,
         training_gif: std::fs::read(first_folder.join("training.gif")).ok(),
         provenance: provenance(&record, training),

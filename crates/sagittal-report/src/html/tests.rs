@@ -27,7 +27,7 @@ fn input(n_cases: usize, n_labels: u16) -> ReportInput {
             name: NASTY.into(),
             roc: vec![[0.0, 0.0], [f64::NAN, 0.3], [1.0, 1.0]],
             precision_recall: vec![[0.0, 1.0]],
-            reliability: vec![ReliabilityBin { limits: [0.0, 1.0], predicted: 0.5, observed: f64::NAN, n: 3 }],
+            reliability: vec![ReliabilityBin { predicted: 0.5, observed: f64::NAN, n: 3 }],
             ..ProbabilityScores::default()
         }],
         training_gif: Some(vec![1]),
