@@ -48,15 +48,18 @@ const FEWEST_FOR_LIMITS: usize = 3;
 /// A distribution for every score that is defined in some case, in the order in which scores are kept.
 pub(crate) fn distributions(metrics: &Metrics) -> Vec<Distribution> {
     let mut found: Vec<(String, Distribution)> = Vec::new();
+    // Distances of all cases are in one unit, which stands once for all of them.
+    let kept = serde_json::to_value(metrics).unwrap_or_default();
+    let unit = kept["distances"]["unit"].as_str();
     for case in &metrics.cases {
         for (idx, score) in case.labels.iter().enumerate() {
-            for (key, value, unit) in numbers_of(score) {
+            for (key, value, own_unit) in numbers_of(score) {
                 let position = found.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
                     let rows =
                         metrics.labels.iter().enumerate().map(|(colour, label)| Row { name: label.name.clone(), colour, values: vec![] });
                     found.push((
                         key.clone(),
-                        Distribution { title: title(&key, unit.as_deref()), at_least: at_least(&key), rows: rows.collect() },
+                        Distribution { title: title(&key, own_unit.as_deref().or(unit)), at_least: at_least(&key), rows: rows.collect() },
                     ));
                     found.len() - 1
                 });
@@ -105,7 +108,8 @@ fn title(key: &str, unit: Option<&str>) -> String {
         let mut letters = words.chars();
         letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
     });
-    let is_distance = ["hausdorff", "average", "median", "hd", "distance"].iter().any(|part| key.starts_with(part));
+    let is_distance = ["hausdorff", "average", "median"].iter().any(|start| stem.starts_with(start)) && stem != "average_precision"
+        || stem.ends_with("distance");
     match own_unit.or(unit.filter(|_| is_distance)) {
         Some(unit) => format!("{words}, {unit}"),
         None => words,
