@@ -97,8 +97,11 @@ pub fn turning_surface(panels: &Panels, n_frames: usize, look: &Look, opacity: f
     gif::encode(&pictures, TURN)
 }
 
+/// The bodies of two label maps, and the lower and upper corner of the box around all of them.
+type Bodies = ([Vec<Solid>; 2], [[f32; 3]; 2]);
+
 /// The bodies of each label map, and the corners of the box around all of them in mm.
-fn bodies_of_all(panels: &Panels, maps: [Option<&Volume<u16>>; 2]) -> Result<([Vec<Solid>; 2], [[f32; 3]; 2]), ReportError> {
+fn bodies_of_all(panels: &Panels, maps: [Option<&Volume<u16>>; 2]) -> Result<Bodies, ReportError> {
     if panels.geometry().rank == Rank::Two {
         return Err(ReportError::NotAVolume { form: "surface" });
     }

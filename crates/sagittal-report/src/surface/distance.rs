@@ -32,7 +32,7 @@ fn along(field: &mut [f32], shape: [usize; 3], axis: usize, step: f64) {
     let n = shape[axis];
     let stride = [shape[1] * shape[2], shape[2], 1][axis];
     let (mut line, mut apex, mut until) = (vec![0.0; n], vec![0usize; n], vec![0.0; n + 1]);
-    for start in (0..field.len()).filter(|idx| idx / stride % n.max(1) == 0) {
+    for start in (0..field.len()).filter(|idx| (idx / stride).is_multiple_of(n.max(1))) {
         for (i, value) in line.iter_mut().enumerate() {
             *value = f64::from(field[start + i * stride]);
         }
