@@ -13,7 +13,7 @@ mod view;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use bench::BenchArgs;
-pub(crate) use datasets::{CheckArgs, FetchArgs, PhantomArgs, PhantomKind, PlanArgs};
+pub(crate) use datasets::{CheckArgs, Configuration, FetchArgs, PhantomArgs, PhantomKind, PlanArgs, Preset};
 pub(crate) use exchange::{
     CheckpointChoice, ExportArgs, ExportFileArgs, ExportNnunetArgs, ExportTo, ImportArgs, ImportFrom, ImportNnunetArgs,
 };

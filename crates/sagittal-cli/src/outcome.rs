@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use sagittal_data::DataError;
+
 /// How a command ended that did what it could.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -30,11 +32,23 @@ impl WrongUse {
     pub(crate) fn unless_exists(path: &std::path::Path, what: &str) -> Result<(), Self> {
         if path.exists() { Ok(()) } else { Err(Self(format!("{} does not exist; expected {what}", path.display()))) }
     }
+
+    /// Refuses a file where a folder is to be made or filled.
+    pub(crate) fn if_file(path: &std::path::Path) -> Result<(), Self> {
+        if path.is_file() { Err(Self(format!("{} is a file; name a folder with -o", path.display()))) } else { Ok(()) }
+    }
+
+    /// Refuses a folder where a file is to be written.
+    pub(crate) fn if_folder(path: &std::path::Path) -> Result<(), Self> {
+        if path.is_dir() { Err(Self(format!("{} is a folder; name a file with -o", path.display()))) } else { Ok(()) }
+    }
 }
 
 /// 2 for wrong use, 1 for everything else that stops a command.
 pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
-    ExitCode::from(if error.is::<WrongUse>() { 2 } else { 1 })
+    // A folder that is no data set was named by mistake, too.
+    let no_dataset = matches!(error.downcast_ref(), Some(DataError::UnknownLayout { .. }));
+    ExitCode::from(if error.is::<WrongUse>() || no_dataset { 2 } else { 1 })
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod training;
 mod validate;
 
 pub use crate::dataset::Region;
+pub use describe::{paragraph, time_words};
 pub use network::{NetworkKind, NetworkPlan};
 pub use training::{
     AugmentationPlan, BlurPlan, ChanceRange, ContrastPlan, Length, LowResolutionPlan, NoisePlan, OptimizerKind, RotationPlan, TrainingPlan,

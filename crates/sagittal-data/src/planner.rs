@@ -10,10 +10,12 @@
 pub mod cost;
 pub use nnunet::{Configuration, NnunetOptions, Preset};
 pub(crate) use spacing::resampled_shape;
+pub use within_time::TimedPlan;
 mod nnunet;
 mod normalization;
 mod spacing;
 mod topology;
+mod within_time;
 
 use crate::{
     DataError, Fingerprint,

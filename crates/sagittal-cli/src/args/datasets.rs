@@ -1,6 +1,6 @@
 //! Arguments of the commands about data sets: `check`, `plan`, `phantom`, `fetch`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::PossibleValuesParser};
 
@@ -17,10 +17,13 @@ pub(crate) struct CheckArgs {
 
 /// Say in words how a data set would be treated: spacing, patch, batch, network, training, and the memory it takes
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  sagittal plan Dataset004_Hippocampus\n  sagittal plan Dataset004_Hippocampus --memory 8G -o plan.json\n\n\
-                        The plan is only printed unless -o is given. Edit plan.json and hand it to `sagittal train --plan`."
-)]
+#[command(after_help = "Examples:\n  sagittal plan Dataset004_Hippocampus --memory 8G -o plan.json\n  \
+                        sagittal plan Dataset004_Hippocampus --time 60m -o plan.json\n  \
+                        sagittal plan Dataset004_Hippocampus --like nnunet --configuration 2d --preset resenc-m\n\n\
+                        The plan is only printed unless -o is given. Edit plan.json and hand it to `sagittal train --plan`.\n\
+                        With --time a few training steps are timed on this machine, which takes some seconds.\n\
+                        With --like nnunet every number is nnU-Net's own, and --memory is that of the graphics card that its rule \
+                        plans for.")]
 pub(crate) struct PlanArgs {
     /// Folder of the data set
     pub(crate) dataset: PathBuf,
@@ -31,6 +34,62 @@ pub(crate) struct PlanArgs {
 
     #[command(flatten)]
     pub(crate) budget: Budgeted,
+
+    /// Plan for a training of this length on this machine, such as 60m or 1h30m
+    #[arg(long, value_name = "TIME", value_parser = quantity::duration, conflicts_with = "like")]
+    pub(crate) time: Option<Duration>,
+
+    /// Make the plan that another program would make
+    #[arg(long, value_name = "PROGRAM", value_enum)]
+    pub(crate) like: Option<Like>,
+
+    /// Which of nnU-Net's plans [default: 3d_fullres, for pictures 2d]
+    #[arg(long, value_name = "NAME", value_enum, requires = "like")]
+    pub(crate) configuration: Option<Configuration>,
+
+    /// Which of nnU-Net's networks [default: plain]
+    #[arg(long, value_name = "NAME", value_enum, requires = "like")]
+    pub(crate) preset: Option<Preset>,
+}
+
+/// Programs whose plans can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Like {
+    /// nnU-Net, version 2
+    Nnunet,
+}
+
+/// nnU-Net's configurations, under its own names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Configuration {
+    /// Slice by slice
+    #[value(name = "2d")]
+    TwoD,
+    /// Volumes at full resolution
+    #[value(name = "3d_fullres")]
+    Fullres,
+    /// Volumes at a lower resolution, where a patch shows little of them
+    #[value(name = "3d_lowres")]
+    Lowres,
+    /// Volumes at full resolution, with what the lower one found
+    #[value(name = "3d_cascade_fullres")]
+    Cascade,
+}
+
+/// nnU-Net's networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Preset {
+    /// Plain U-Net, for 8 GB
+    Plain,
+    /// Residual encoder, for 8 GB
+    #[value(name = "resenc-m")]
+    ResencM,
+    /// Residual encoder, for 24 GB
+    #[value(name = "resenc-l")]
+    ResencL,
+    /// Residual encoder, for 40 GB
+    #[value(name = "resenc-xl")]
+    ResencXl,
 }
 
 /// Write a built-in synthetic data set as an ordinary one

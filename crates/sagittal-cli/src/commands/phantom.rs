@@ -9,6 +9,7 @@ use crate::{
 };
 
 pub(crate) fn run(args: &PhantomArgs, messages: &Messages) -> anyhow::Result<Outcome> {
+    WrongUse::if_file(&args.output)?;
     let options = PhantomOptions { cases: args.cases, test_cases: args.test_cases, seed: args.random.seed, ..PhantomOptions::default() };
     let written = match args.kind {
         PhantomKind::Hippocampus => phantom::write_hippocampus(&args.output, &options),

@@ -10,6 +10,7 @@ use anyhow::Context;
 use sagittal_data::{
     Batch, Case, Dataset, Fingerprint, Fold, FoldChoice, Plan, PlanOptions, Seed, Splits,
     loader::{Loader, LoaderOptions, Purpose},
+    plan::Length,
     training_set::{TrainingSet, TrainingSetOptions},
 };
 use sagittal_metrics::Metrics;
@@ -63,6 +64,7 @@ impl Trained {
 /// Trains, then predicts and scores the validation cases of the fold.
 pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyhow::Result<Trained> {
     WrongUse::unless_exists(&args.dataset, "the folder of a data set")?;
+    WrongUse::if_file(&args.output)?;
     let dataset = Dataset::open(&args.dataset)?;
     let folder = RunFolder::new(&args.output, args.fold);
     let is_begun = has_checkpoint(&folder.fold.checkpoint());
@@ -78,7 +80,7 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     let plan = plan_of(args, &dataset, &folder, messages)?;
     let fold = fold_of(args.fold, &dataset, &folder)?;
     let digest = dataset.digest();
-    for line in plan.describe().lines() {
+    for line in plan.describe_for(length(args, &plan)).lines() {
         messages.say(line);
     }
 
@@ -157,9 +159,10 @@ fn plan_of(args: &TrainArgs, dataset: &Dataset, folder: &RunFolder, messages: &M
             return Err(WrongUse(format!("{} is not the plan of the run, {}; {cure}", given.display(), own.display())).into());
         }
         refuse_other_dataset(&plan, dataset)?;
+        refuse_too_large(&plan, args)?;
         return Ok(plan);
     }
-    let plan = match &args.plan {
+    let mut plan = match &args.plan {
         Some(given) => Plan::read(given)?,
         None => {
             let cases: Vec<&Case> = dataset.training.iter().filter(|case| case.labels.is_some()).collect();
@@ -175,17 +178,44 @@ fn plan_of(args: &TrainArgs, dataset: &Dataset, folder: &RunFolder, messages: &M
         }
     };
     refuse_other_dataset(&plan, dataset)?;
+    refuse_too_large(&plan, args)?;
+    // Whoever edited the plan did not work out what it costs now.
+    plan.estimate = plan.estimated();
     plan.write(&own)?;
     Ok(plan)
 }
 
 /// Refuses a plan that was made for other images than the data set has.
 fn refuse_other_dataset(plan: &Plan, dataset: &Dataset) -> Result<(), WrongUse> {
-    if plan.channels.len() == dataset.channels.len() && plan.labels == dataset.labels {
+    let same_labels = plan.labels == dataset.labels && plan.regions == dataset.regions && plan.ignore_label == dataset.ignore_label;
+    if plan.channels.len() == dataset.channels.len() && same_labels {
         return Ok(());
     }
     let cure = "plan this data set with `sagittal plan`, or name another run with -o";
     Err(WrongUse(format!("the plan was made for other channels or labels than {} has; {cure}", dataset.name)))
+}
+
+/// Refuses a plan that takes more memory than was allowed; one that is made here fits.
+fn refuse_too_large(plan: &Plan, args: &TrainArgs) -> Result<(), WrongUse> {
+    let needed = plan.estimated().memory_bytes;
+    match args.budget.memory {
+        Some(allowed) if needed > allowed => Err(WrongUse(format!(
+            "training by this plan takes about {} MB, and --memory allows {} MB; make its patch or batch smaller, or make a plan \
+             with `sagittal plan --memory`",
+            needed.div_ceil(1 << 20),
+            allowed >> 20
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// How long to train: as typed, else as planned.
+fn length(args: &TrainArgs, plan: &Plan) -> Length {
+    match (args.length.time, args.length.epochs) {
+        (Some(time), _) => Length::Time(time),
+        (None, Some(epochs)) => Length::Epochs(epochs),
+        (None, None) => plan.training.length(),
+    }
 }
 
 /// The cases of the fold, by the run's splits if it has them.
@@ -203,7 +233,8 @@ fn fold_of(choice: FoldChoice, dataset: &Dataset, folder: &RunFolder) -> anyhow:
     Ok(splits.fold(choice).map_err(|error| WrongUse(error.to_string()))?)
 }
 
-fn trainer_options(plan: &Plan) -> TrainerOptions {
+/// How the trainer is to follow a plan.
+pub(crate) fn trainer_options(plan: &Plan) -> TrainerOptions {
     let training = &plan.training;
     TrainerOptions {
         optimizer: training.optimizer,
@@ -212,14 +243,14 @@ fn trainer_options(plan: &Plan) -> TrainerOptions {
         weight_decay: training.weight_decay,
         gradient_clip: training.gradient_clip,
         // nnU-Net pools the batch for 2-D networks, whose slices often lack a class.
-        batch_dice: plan.patch[0] == 1,
+        batch_dice: training.batch_dice.unwrap_or(plan.patch[0] == 1),
     }
 }
 
 fn run_options(args: &TrainArgs, plan: &Plan, dataset: &Dataset, digest: &str) -> anyhow::Result<RunOptions> {
-    let budget = match (args.length.time, args.length.epochs) {
-        (Some(time), _) => Budget::Time(time),
-        (None, epochs) => Budget::Epochs(epochs.unwrap_or(plan.training.epochs) as u64),
+    let budget = match length(args, plan) {
+        Length::Time(time) => Budget::Time(time),
+        Length::Epochs(epochs) => Budget::Epochs(epochs as u64),
     };
     let fold = run_folder::fold_name(args.fold);
     let provenance = json!({

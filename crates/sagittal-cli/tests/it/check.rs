@@ -88,5 +88,7 @@ fn faults_between_files_are_found() {
 fn a_folder_that_is_no_data_set_is_an_error() {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("notes.txt"), "").unwrap();
-    sagittal(place.path(), &["check", "."]).exits(1).says("none of the known data-set layouts");
+    for command in ["check", "plan"] {
+        sagittal(place.path(), &[command, "."]).exits(2).says("none of the known data-set layouts");
+    }
 }

@@ -6,13 +6,19 @@ use super::sagittal;
 fn wrong_use_exits_with_two_and_says_what_was_expected() {
     let place = tempfile::tempdir().unwrap();
     std::fs::write(place.path().join("file.nii.gz"), "").unwrap();
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 18] = [
         (&[], "Usage: sagittal"),
         (&["draw"], "unrecognized subcommand 'draw'"),
         (&["check"], "<DATASET>"),
         (&["check", "nowhere"], "nowhere does not exist; expected the folder of a data set"),
         (&["plan", "nowhere"], "nowhere does not exist"),
         (&["plan", ".", "--memory", "8"], "8 has no unit; write a number with its unit, such as 8G"),
+        (&["plan", ".", "-o", "."], ". is a folder; name a file with -o"),
+        (&["plan", ".", "--preset", "resenc-m"], "--like <PROGRAM>"),
+        (&["plan", ".", "--like", "nnunet", "--configuration", "4d"], "possible values: 2d, 3d_fullres, 3d_lowres, 3d_cascade_fullres"),
+        (&["plan", ".", "--like", "nnunet", "--time", "60m"], "cannot be used with"),
+        (&["phantom", "retina", "-o", "file.nii.gz"], "file.nii.gz is a file; name a folder with -o"),
+        (&["train", ".", "-o", "file.nii.gz"], "file.nii.gz is a file; name a folder with -o"),
         (&["check", ".", "--threads", "0"], "expected at least 1"),
         (&["phantom", "spleen", "-o", "x"], "possible values: hippocampus, retina"),
         (&["evaluate", "nowhere", "."], "nowhere does not exist; expected a label map or a folder of them"),

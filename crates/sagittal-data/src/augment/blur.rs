@@ -4,13 +4,13 @@ use super::{Scratch, draw};
 use crate::plan::BlurPlan;
 use rand::Rng;
 
-/// The kernel ends after this many standard deviations.
-const TRUNCATE: f64 = 6.0;
+/// The kernel is about this many standard deviations wide, both sides together.
+const WIDTH: f64 = 6.0;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Params {
     /// Standard deviation per axis, per channel, in voxels.
-    sigmas: Vec<Option<[f64; 3]>>,
+    pub(super) sigmas: Vec<Option<[f64; 3]>>,
 }
 
 pub(super) fn sample(plan: &BlurPlan, patch: [usize; 3], n_channels: usize, rng: &mut impl Rng) -> Option<Params> {
@@ -35,18 +35,27 @@ pub(super) fn apply(params: &Params, channel: usize, voxels: &mut [f32], patch: 
     }
 }
 
+/// Voxels of the kernel on either side of its middle (batchgeneratorsv2's `_compute_kernel_size`: the odd number nearest to
+/// the width).
+fn radius(sigma: f64) -> usize {
+    let width = sigma * WIDTH + 0.5;
+    let rounded = width.round_ties_even();
+    let odd = match rounded % 2.0 == 1.0 {
+        true => rounded,
+        false => rounded + if width >= rounded { 1.0 } else { -1.0 },
+    };
+    ((odd - 1.0) / 2.0).max(0.0) as usize
+}
+
 /// The Gaussian at 0, 1, 2, … voxels, of sum 1 over both sides.
 fn half_kernel(sigma: f64) -> Vec<f32> {
     if sigma <= 0.0 {
         return vec![1.0];
     }
-    let radius = (TRUNCATE * sigma + 0.5) as usize;
+    let radius = radius(sigma);
     let value = |at: usize| (-0.5 * (at as f64 / sigma).powi(2)).exp();
     let sum = value(0) + 2.0 * (1..=radius).map(value).sum::<f64>();
-    let kernel: Vec<f32> = (0..=radius).map(|at| (value(at) / sum) as f32).collect();
-    // Beyond, a tap changes nothing in single precision.
-    let used = kernel.iter().position(|&tap| tap < 1e-9).unwrap_or(kernel.len());
-    kernel[..used].to_vec()
+    (0..=radius).map(|at| (value(at) / sum) as f32).collect()
 }
 
 /// Mirrors a position into `0..n` about the first and the last voxel.
@@ -103,7 +112,7 @@ mod tests {
         let strides = [n_y * n_x, n_x, 1];
         let mut volume = voxels.to_vec();
         for axis in [2, 1, 0] {
-            let radius = (TRUNCATE * sigmas[axis] + 0.5) as isize;
+            let radius = radius(sigmas[axis]) as isize;
             let taps: Vec<f64> = (-radius..=radius).map(|at| (-0.5 * (at as f64 / sigmas[axis]).powi(2)).exp()).collect();
             let sum: f64 = taps.iter().sum();
             let source = volume.clone();

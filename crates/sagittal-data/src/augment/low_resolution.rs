@@ -8,7 +8,7 @@ use rand::Rng;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Params {
     /// Part of the size that is kept, one for all axes, per channel.
-    scales: Vec<Option<f64>>,
+    pub(super) scales: Vec<Option<f64>>,
 }
 
 pub(super) fn sample(plan: &LowResolutionPlan, n_channels: usize, rng: &mut impl Rng) -> Option<Params> {
@@ -20,7 +20,7 @@ pub(super) fn apply(params: &Params, channel: usize, voxels: &mut [f32], patch: 
     let Some(scale) = params.scales[channel] else { return };
     let small: [usize; 3] = std::array::from_fn(|axis| {
         let spared = axis == 0 && within_slices;
-        if spared { patch[axis] } else { ((patch[axis] as f64 * scale).round_ties_even() as usize).max(1) }
+        if spared { patch[axis] } else { ((patch[axis] as f64 * f64::from(scale as f32)).round_ties_even() as usize).max(1) }
     });
     shrink(voxels, patch, small, &mut scratch.volume);
     enlarge(&scratch.volume, small, voxels, patch, &mut scratch.row);

@@ -2,7 +2,8 @@
 //!
 //! Output voxel `o` looks at `M (o - (patch - 1) / 2) + lower + (size - 1) / 2`, where `size` is that of the box drawn
 //! by the sampler and `M = Rz Ry Rx S`. Images are interpolated linearly, 0 outside the box and the case; of the labels
-//! around a point the one with the largest weight wins, the lowest of equals ([`OUTSIDE`] where there is none).
+//! around a point the one with the largest weight wins, where [`OUTSIDE`] stands for all that lies beyond box and case; of
+//! equals it is that of the nearest voxel, else the lowest. Weights are compared in half precision.
 //! Source: batchgeneratorsv2, `SpatialTransform`.
 
 mod rows;
@@ -67,7 +68,14 @@ pub(super) fn sample(plan: &AugmentationPlan, patch: [usize; 3], rng: &mut impl 
     };
     let angles: [f64; 3] = std::array::from_fn(|axis| angle(axis, rng).to_radians());
     let scale = if scaled { draw::uniform(plan.scaling.range, rng) } else { 1.0 };
-    Some(Params { matrix: matrix(angles, if within_slices { [1.0, scale, scale] } else { [scale; 3] }), within_slices })
+    Some(Params::new(angles, scale, within_slices))
+}
+
+impl Params {
+    /// Turned by angles about every axis, in radians, and scaled.
+    pub(super) fn new(angles: [f64; 3], scale: f64, within_slices: bool) -> Self {
+        Self { matrix: matrix(angles, if within_slices { [1.0, scale, scale] } else { [scale; 3] }), within_slices }
+    }
 }
 
 /// `R2 R1 R0 S`, where `Ra` turns about axis `a`.

@@ -117,3 +117,95 @@ fn contrast_stays_in_the_range_it_had() {
     contrast::apply(0.5, &mut voxels);
     assert_eq!(voxels, [1.0, 1.375, 2.0, 2.625, 3.0]);
 }
+
+/// The inputs of `tests/reference/augmentation.py`.
+fn golden_image(shape: [usize; 3]) -> Vec<f32> {
+    (0..shape.iter().product()).map(|index: usize| (4.0 * (index as f64 * 0.618_033_988_749_895).fract() - 1.0) as f32).collect()
+}
+
+fn golden_labels([n_z, n_y, n_x]: [usize; 3]) -> Vec<i16> {
+    let label = |index: usize| ((index / (n_y * n_x) / 3 + index / n_x % n_y / 2 + index % n_x / 4) % 4) as i16 - 1;
+    (0..n_z * n_y * n_x).map(label).collect()
+}
+
+fn goldens() -> serde_json::Value {
+    serde_json::from_str(include_str!("../../tests/data/augmentation.json")).unwrap()
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(value: &serde_json::Value) -> T {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+#[test]
+fn intensities_change_as_batchgenerators_changes_them() {
+    let goldens = goldens();
+    let patch: [usize; 3] = parsed(&goldens["patch"]);
+    for golden in goldens["intensity"].as_array().unwrap() {
+        let (kind, values): (String, Vec<f64>) = (parsed(&golden["kind"]), parsed(&golden["values"]));
+        let mut voxels = golden_image(patch);
+        let mut scratch = Scratch::default();
+        let scale = values[0];
+        let lose = |within_slices, voxels: &mut [f32], scratch: &mut Scratch| {
+            low_resolution::apply(&low_resolution::Params { scales: vec![Some(scale)] }, 0, voxels, patch, within_slices, scratch);
+        };
+        match &*kind {
+            "gamma upright" => gamma::apply(scale as f32, gamma::Side::Upright, &mut voxels),
+            "gamma inverted" => gamma::apply(scale as f32, gamma::Side::Inverted, &mut voxels),
+            "contrast" => contrast::apply(scale as f32, &mut voxels),
+            "blur" => {
+                let sigmas = [values[0], values[1], values[2]];
+                blur::apply(&blur::Params { sigmas: vec![Some(sigmas)] }, 0, &mut voxels, patch, &mut scratch);
+            }
+            "low resolution" => lose(false, &mut voxels, &mut scratch),
+            "low resolution within slices" => lose(true, &mut voxels, &mut scratch),
+            other => panic!("no transform {other}"),
+        }
+        let worst = voxels.iter().zip(parsed::<Vec<f32>>(&golden["out"])).map(|(ours, theirs)| (ours - theirs).abs()).fold(0.0, f32::max);
+        println!("{kind} {values:?}: largest difference {worst:.1e}");
+        // Goldens have six digits of values up to 3.
+        assert!(worst < 2e-5, "{kind} {values:?}: {worst}");
+    }
+}
+
+#[test]
+fn patches_turn_as_batchgenerators_turns_them() {
+    for golden in goldens()["spatial"].as_array().unwrap() {
+        let [size, patch]: [[usize; 3]; 2] = [parsed(&golden["size"]), parsed(&golden["patch"])];
+        let (degrees, scale): (Vec<f64>, f64) = (parsed(&golden["degrees"]), parsed(&golden["scale"]));
+        let angles: [f64; 3] = std::array::from_fn(|axis| degrees.get(axis).copied().unwrap_or(0.0).to_radians());
+        let [z, y, x] = size;
+        let case = StoredCase::in_memory(TrainingCase {
+            id: "x".into(),
+            data: golden_image(size),
+            labels: golden_labels(size),
+            shape: [1, z, y, x],
+            class_locations: vec![],
+            labelled_locations: vec![],
+        });
+        let window = case.window([0; 3], size.map(|size| size as i64)).unwrap();
+        let n: usize = patch.iter().product();
+        let (mut image, mut labels) = (vec![0.0; n], vec![0; n]);
+        let params = spatial::Params::new(angles, scale, size[0] == 1);
+        spatial::transform(&params, &window, [0; 3], size, patch, &mut image, &mut labels);
+        let worst = image.iter().zip(parsed::<Vec<f32>>(&golden["image"])).map(|(ours, theirs)| (ours - theirs).abs()).fold(0.0, f32::max);
+        let theirs: Vec<i16> = golden["labels"].as_str().unwrap().split(' ').map(|label| label.parse().unwrap()).collect();
+        let n_other = labels.iter().zip(&theirs).filter(|(ours, theirs)| ours != theirs).count();
+        println!("{degrees:?} {scale}: largest difference {worst:.1e}, {n_other} of {n} labels differ");
+        // Positions are rounded in single precision on either side.
+        assert!(worst < 5e-5 && n_other == 0, "{degrees:?} {scale}: {worst}, {n_other} of {n} labels");
+    }
+}
+
+#[test]
+fn boxes_to_turn_in_are_nnu_nets() {
+    let mut plan = example_plan();
+    for golden in goldens()["source_size"].as_array().unwrap() {
+        let in_three = |list: &serde_json::Value| -> [usize; 3] {
+            let list: Vec<usize> = parsed(list);
+            if let [y, x] = list[..] { [1, y, x] } else { [list[0], list[1], list[2]] }
+        };
+        plan.patch = in_three(&golden["patch"]);
+        plan.training.augmentation = AugmentationPlan::nnunet(plan.patch);
+        assert_eq!(source_size(&plan), in_three(&golden["size"]), "{:?}", plan.patch);
+    }
+}

@@ -153,9 +153,9 @@ impl Plan {
     }
 }
 
-/// A topic and what there is to say about it, wrapped with a hanging indent; ends in a line feed. A word longer than the
-/// line stays whole.
-fn paragraph(topic: &str, words: &str) -> String {
+/// A topic and what there is to say about it, in the form of [`Plan::describe`]: wrapped at 80 columns with a hanging indent;
+/// ends in a line feed. A word longer than the line stays whole.
+pub fn paragraph(topic: &str, words: &str) -> String {
     let mut text = format!("{topic:<TOPIC$}");
     let mut column = TOPIC;
     for (index, word) in words.split(' ').enumerate() {
@@ -208,8 +208,8 @@ fn count_words(count: u64) -> String {
     }
 }
 
-/// 5400 s as "90 minutes".
-fn time_words(time: Duration) -> String {
+/// A time in the unit that fits: 5400 s as "90 minutes".
+pub fn time_words(time: Duration) -> String {
     let (number, unit) = match time.as_secs_f64() {
         seconds if seconds < 120.0 => (seconds, "second"),
         seconds if seconds < 120.0 * 60.0 => (seconds / 60.0, "minute"),

@@ -31,9 +31,19 @@ fn fingerprint(rank: Rank, spacing: Option<[f64; 3]>, shapes: &[[usize; 3]], cha
     }
 }
 
+/// A small hippocampus-like data set.
+pub(super) fn example_fingerprint() -> Fingerprint {
+    fingerprint(Rank::Three, Some([1.0; 3]), &[[36, 50, 35]; 200], &["MRI"])
+}
+
+/// Large volumes.
+pub(super) fn large_fingerprint() -> Fingerprint {
+    fingerprint(Rank::Three, Some([1.0; 3]), &[[300, 512, 512]; 20], &["CT"])
+}
+
 /// The plan of a small hippocampus-like data set, for other tests.
 pub(crate) fn example_plan() -> Plan {
-    Plan::make(&fingerprint(Rank::Three, Some([1.0; 3]), &[[36, 50, 35]; 200], &["MRI"]), &PlanOptions::default()).unwrap()
+    Plan::make(&example_fingerprint(), &PlanOptions::default()).unwrap()
 }
 
 #[test]

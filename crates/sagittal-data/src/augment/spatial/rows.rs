@@ -209,16 +209,34 @@ impl Row for Bilinear {
     }
 }
 
-/// The label with the largest sum of weights, the lowest of equals; [`OUTSIDE`] where no neighbour is in the box.
+/// The label with the largest sum of weights; of equals that of the nearest neighbour, else the lowest. What lies beyond
+/// the box is [`OUTSIDE`].
 fn heaviest(neighbours: &[(Option<usize>, f32)], source: &[i16]) -> i16 {
-    let (mut winner, mut largest) = (OUTSIDE, 0.0);
-    for &(index, _) in neighbours {
-        let Some(index) = index else { continue };
-        let label = source[index];
-        let sum: f32 = neighbours.iter().filter_map(|&(other, weight)| (source[other?] == label).then_some(weight)).sum();
-        if sum > largest || (sum == largest && sum > 0.0 && label < winner) {
-            (winner, largest) = (label, sum);
+    let label_of = |index: Option<usize>| index.map_or(OUTSIDE, |index| source[index]);
+    let score = |label: i16| {
+        let sum: f32 = neighbours.iter().filter(|(index, _)| label_of(*index) == label).map(|(_, weight)| weight).sum();
+        half_precision(SCORE_SCALE * sum)
+    };
+    let (mut winner, mut largest) = (OUTSIDE, f32::NEG_INFINITY);
+    let (mut nearest, mut shortest) = (OUTSIDE, f32::NEG_INFINITY);
+    for &(index, weight) in neighbours {
+        let label = label_of(index);
+        let own = score(label);
+        if own > largest || (own == largest && label < winner) {
+            (winner, largest) = (label, own);
+        }
+        if weight > shortest {
+            (nearest, shortest) = (label, weight);
         }
     }
-    winner
+    if score(nearest) == largest { nearest } else { winner }
+}
+
+/// Scores are scaled so before they are compared in half precision, in batchgeneratorsv2.
+const SCORE_SCALE: f32 = 1000.0;
+
+/// Rounded to the 11 bits of a half-precision number (Dekker 1971), for values far from its limits.
+fn half_precision(value: f32) -> f32 {
+    let shifted = value * 8193.0; // 2^13 + 1
+    shifted - (shifted - value)
 }
