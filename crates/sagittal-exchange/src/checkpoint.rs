@@ -5,6 +5,8 @@
 //! asked for. Nothing in the file is run (see [`crate::pickle`]).
 
 mod legacy;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub(crate) use write::{StorageToWrite, write};

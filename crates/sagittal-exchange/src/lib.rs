@@ -7,6 +7,8 @@
 
 mod checkpoint;
 mod error;
+#[cfg(test)]
+mod mutation;
 pub mod nnunet;
 pub mod onnx;
 mod pickle;

@@ -4,6 +4,7 @@
 mod check;
 mod compare;
 mod evaluate;
+mod exchange;
 mod fetch;
 mod files;
 mod phantom;
