@@ -10,7 +10,8 @@ mod results;
 mod training;
 mod view;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+use sagittal_tensor::DeviceName;
 
 pub(crate) use bench::BenchArgs;
 pub(crate) use datasets::{CheckArgs, Configuration, FetchArgs, PhantomArgs, PhantomKind, PlanArgs, Preset};
@@ -91,25 +92,9 @@ pub(crate) struct Budgeted {
 /// What computes.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct OnDevice {
-    /// What computes the network
-    #[arg(long, value_name = "DEVICE", value_enum, default_value_t = Device::Cpu)]
-    pub(crate) device: Device,
-}
-
-/// The devices that this program can compute on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Device {
-    /// The processor
-    Cpu,
-}
-
-impl Device {
-    /// The name that the tensor crate knows it by.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-        }
-    }
+    /// What computes the network: cpu, gpu or cuda:0, as far as this program was built for them
+    #[arg(long, value_name = "DEVICE", default_value_t = DeviceName::Cpu)]
+    pub(crate) device: DeviceName,
 }
 
 #[cfg(test)]

@@ -5,10 +5,16 @@
 //! there, and a network crosses from and to `N C Z Y X` only at its two ends. A 2-D network has `Z = 1` and kernels and
 //! strides of 1 along it. Parameters are flat: their shape belongs to the operation that uses them.
 //!
+//! On the CPU the operations are kernels of our own; on GPUs (features `gpu` and `cuda`) they are composed of burn's.
+//!
 //! Networks above call [`conv_norm_act`], [`conv`], [`conv_transpose`] and [`dice_cross_entropy`] and see no backend.
 #![forbid(unsafe_code)]
 
 mod backward;
+#[cfg(any(test, feature = "cube"))]
+mod composed;
+#[cfg(feature = "cube")]
+mod cube;
 mod device;
 mod flex;
 mod functions;
@@ -19,7 +25,7 @@ mod residual;
 mod spec;
 
 pub use burn::tensor::{Gradients, Tensor, TensorData};
-pub use device::{Device, DeviceError};
+pub use device::{Device, DeviceError, DeviceName};
 pub use functions::{conv, conv_norm_act, conv_transpose, dice_cross_entropy};
 pub use optim::{adamw_step, norm_of_gradients, sgd_step};
 pub use prepared::Prepared;

@@ -9,7 +9,7 @@ use crate::{ConvSpec, LossTarget, NormActivation, Prepared, TransposeSpec};
 use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 
 /// Whole blocks of a network. Activations are `[N, Z, Y, X, C]`, parameters flat.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex, Cube: cfg(feature = "cube"), Autodiff)]
 pub(crate) trait BlockOps: Backend {
     /// Convolution, instance norm, leaky ReLU.
     fn conv_norm_act(
@@ -60,31 +60,31 @@ pub(crate) struct BlockForward<T> {
     pub(crate) inv_std: T,
 }
 
-/// Gradients of a block; `None` where nobody asked.
-pub(crate) struct BlockBackward<T> {
+/// Gradients of a block; `None` where nobody asked. `P` is what parameters are.
+pub(crate) struct BlockBackward<T, P = T> {
     pub(crate) d_x: Option<T>,
     pub(crate) d_skip: Option<T>,
-    pub(crate) d_weight: T,
-    pub(crate) d_bias: T,
-    pub(crate) d_gamma: T,
-    pub(crate) d_beta: T,
+    pub(crate) d_weight: P,
+    pub(crate) d_bias: P,
+    pub(crate) d_gamma: P,
+    pub(crate) d_beta: P,
 }
 
 /// Gradients of a convolution or a transposed one.
-pub(crate) struct ConvBackward<T> {
+pub(crate) struct ConvBackward<T, P = T> {
     pub(crate) d_x: Option<T>,
-    pub(crate) d_weight: T,
-    pub(crate) d_bias: T,
+    pub(crate) d_weight: P,
+    pub(crate) d_bias: P,
 }
 
 /// What a block's backward pass starts from.
 #[derive(Clone, Debug)]
-pub(crate) struct BlockSaved<T> {
+pub(crate) struct BlockSaved<T, P = T> {
     pub(crate) x: T,
     pub(crate) skip: Option<T>,
-    pub(crate) weight: T,
-    pub(crate) gamma: T,
-    pub(crate) beta: T,
+    pub(crate) weight: P,
+    pub(crate) gamma: P,
+    pub(crate) beta: P,
     pub(crate) pre_norm: T,
     pub(crate) mean: T,
     pub(crate) inv_std: T,

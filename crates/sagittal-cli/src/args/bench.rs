@@ -2,6 +2,7 @@
 
 use clap::{Args, builder::PossibleValuesParser};
 
+use super::OnDevice;
 use crate::commands::bench::work;
 
 /// Time this machine on named works, and the whole way from a file to its labels
@@ -14,4 +15,7 @@ pub(crate) struct BenchArgs {
     /// Time only this work; may be given more than once [default: all works, and start-up, preprocessing and prediction]
     #[arg(long = "work", value_name = "NAME", value_parser = PossibleValuesParser::new(work::names()))]
     pub(crate) works: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) on: OnDevice,
 }

@@ -11,11 +11,12 @@ pub(crate) mod work;
 
 use std::io::{ErrorKind, Write};
 
-use sagittal_tensor::{Device, measured_peak_gflops};
+use sagittal_tensor::measured_peak_gflops;
 use serde::Serialize;
 
 use crate::{
     args::BenchArgs,
+    device,
     messages::{Form, Messages},
     outcome::Outcome,
     stop::Stop,
@@ -45,7 +46,7 @@ struct Passes {
 
 pub(crate) fn run(args: &BenchArgs, form: Form, messages: &Messages) -> anyhow::Result<Outcome> {
     let stop = Stop::on_ctrl_c()?;
-    let device = Device::cpu();
+    let device = device::open(args.on, messages)?;
     let mut rows = Vec::new();
     let mut done = |row: Row| {
         let printed = if form == Form::Json { print_line(&row) } else { Ok(()) };
@@ -73,7 +74,9 @@ pub(crate) fn run(args: &BenchArgs, form: Form, messages: &Messages) -> anyhow::
         }
     }
     if form == Form::Words {
-        messages.result(&rows, || in_words(&rows))?;
+        // The yardstick is measured on the processor and says nothing about a GPU.
+        let peak = device.part().is_none().then(measured_peak_gflops);
+        messages.result(&rows, || in_words(&rows, peak))?;
     }
     Ok(Outcome::Done)
 }
@@ -88,18 +91,18 @@ fn print_line(row: &Row) -> anyhow::Result<()> {
     }
 }
 
-fn in_words(rows: &[Row]) -> String {
-    let peak = measured_peak_gflops();
+fn in_words(rows: &[Row], peak: Option<f64>) -> String {
     let mut cells = vec![["work", "pass", "ms", "GF/s", "of peak", "cases/s"].map(str::to_owned)];
     let written = |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.2}"));
     cells.extend(rows.iter().map(|row| {
         let gflops = row.gflop.map(|gflop| gflop / row.median_ms * 1e3);
-        let (speed, share) =
-            gflops.map_or_else(Default::default, |speed| (format!("{speed:.0}"), format!("{:.0} %", 100.0 * speed / peak)));
+        let share = gflops.zip(peak).map_or(String::new(), |(speed, peak)| format!("{:.0} %", 100.0 * speed / peak));
+        let speed = gflops.map_or(String::new(), |speed| format!("{speed:.0}"));
         [row.work.to_owned(), row.pass.to_owned(), written(Some(row.median_ms)), speed, share, written(row.cases_per_s)]
     }));
     let threads = rayon::current_num_threads();
-    format!("{}\npeak: {peak:.0} GF/s, measured in registers on {threads} thread(s)", aligned(&cells))
+    let yardstick = peak.map_or(String::new(), |peak| format!("\npeak: {peak:.0} GF/s, measured in registers on {threads} thread(s)"));
+    aligned(&cells) + &yardstick
 }
 
 #[cfg(test)]
@@ -116,7 +119,15 @@ mod tests {
     #[test]
     fn a_table_shows_speed_only_where_there_is_arithmetic() {
         let row = Row { work: "pipeline", pass: "predict", median_ms: 500.0, gflop: None, cases_per_s: Some(2.0) };
-        let table = in_words(&[row]);
+        let table = in_words(&[row], Some(100.0));
         assert!(table.contains("predict") && table.contains("2.00") && !table.contains(" %"), "{table}");
+    }
+
+    #[test]
+    fn a_table_of_a_gpu_has_speeds_but_no_share_of_the_processors_peak() {
+        let row = Row { work: "conv3d-32", pass: "forward", median_ms: 10.0, gflop: Some(5.0), cases_per_s: None };
+        let (on_cpu, on_gpu) = (in_words(std::slice::from_ref(&row), Some(1000.0)), in_words(&[row], None));
+        assert!(on_cpu.contains("500") && on_cpu.contains("50 %") && on_cpu.contains("peak: 1000 GF/s"), "{on_cpu}");
+        assert!(on_gpu.contains("500") && !on_gpu.contains(" %") && !on_gpu.contains("peak:"), "{on_gpu}");
     }
 }

@@ -15,11 +15,11 @@ use sagittal_image::{
     io::{self, Format, SourceHeader},
 };
 use sagittal_infer::{Cost, Ensemble, InferError, PredictOptions, Uncertainty};
-use sagittal_tensor::Device;
 use serde_json::{Value, json};
 
 use crate::{
     args::PredictArgs,
+    device,
     machine::usable_memory_bytes,
     messages::{Messages, Unit},
     outcome::{Outcome, WrongUse},
@@ -59,7 +59,7 @@ pub(crate) struct Predicted {
 /// Predicts all cases; a bad one does not stop the rest.
 pub(crate) fn predict(args: &PredictArgs, messages: &Messages, stop: &Stop) -> anyhow::Result<Predicted> {
     let (models, inputs) = args.models_and_inputs()?;
-    let device = Device::of_name(args.on.device.name())?;
+    let device = device::open(args.on, messages)?;
     let ensemble = Ensemble::load(&model_files(models)?, &device)?;
     let cases = inputs::find(inputs, ensemble.plan().channels.len())?;
     refuse_to_overwrite_inputs(&cases, &args.output)?;

@@ -15,13 +15,13 @@ use sagittal_data::{
 };
 use sagittal_metrics::Metrics;
 use sagittal_nets::{Network, NetworkConfig};
-use sagittal_tensor::Device;
 use sagittal_train::{Budget, RunOptions, StopReason, Trainer, TrainerOptions, has_checkpoint, read_checkpoint};
 use serde_json::json;
 
 use crate::{
     args::TrainArgs,
     commands::evaluate,
+    device,
     messages::{Messages, Unit},
     outcome::{Outcome, WrongUse},
     stop::Stop,
@@ -84,7 +84,7 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
         messages.say(line);
     }
 
-    let device = Device::of_name(args.on.device.name())?;
+    let device = device::open(args.on, messages)?;
     let options = TrainingSetOptions { cache: Some(folder.root.join("preprocessed")), memory_bytes: memory_for_cases(args) };
     let prepare = |ids: &[String], title: &str| {
         let progress = messages.progress(title, Unit::Cases, ids.len() as u64);

@@ -6,7 +6,7 @@ use super::sagittal;
 fn wrong_use_exits_with_two_and_says_what_was_expected() {
     let place = tempfile::tempdir().unwrap();
     std::fs::write(place.path().join("file.nii.gz"), "").unwrap();
-    let cases: [(&[&str], &str); 18] = [
+    let cases: [(&[&str], &str); 21] = [
         (&[], "Usage: sagittal"),
         (&["draw"], "unrecognized subcommand 'draw'"),
         (&["check"], "<DATASET>"),
@@ -25,6 +25,9 @@ fn wrong_use_exits_with_two_and_says_what_was_expected() {
         (&["evaluate", "file.nii.gz", "."], ". is a folder and file.nii.gz a file; name two folders or two files"),
         (&["fetch", "spleen"], "possible values: hippocampus"),
         (&["check", ".", "--seed", "1"], "unexpected argument '--seed'"),
+        (&["train", ".", "-o", "x", "--device", "tpu"], "tpu is no device; this build has: cpu"),
+        (&["bench", "--device", "cuda:one"], "cuda:one is no device"),
+        (&["predict", "a.safetensors", "b.nii", "-o", "x", "--device", "CPU"], "CPU is no device"),
     ];
     for (words, part) in cases {
         sagittal(place.path(), words).exits(2).says(part);

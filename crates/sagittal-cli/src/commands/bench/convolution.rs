@@ -17,6 +17,7 @@ pub(super) fn time(work: &Convolution, device: &Device) -> anyhow::Result<Passes
     let (weight, bias) = (vector(spec.n_weights()), vector(spec.c_out));
     let forward_ms = timing::median_ms(|| {
         conv(input.clone(), weight.clone(), bias.clone(), spec);
+        device.wait();
         Ok(())
     })?;
     let train_ms = timing::median_ms(|| {
@@ -24,6 +25,7 @@ pub(super) fn time(work: &Convolution, device: &Device) -> anyhow::Result<Passes
         let [weight, bias] = [&weight, &bias].map(|parameter| parameter.clone().autodiff().require_grad());
         // From a gradient of ones: what it holds makes no difference to the time.
         conv(input, weight, bias, spec).backward();
+        device.wait();
         Ok(())
     })?;
     Ok(Passes { forward_ms, train_ms })

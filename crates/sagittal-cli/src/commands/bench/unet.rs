@@ -29,11 +29,13 @@ pub(super) fn time(work: &Unet, device: &Device) -> anyhow::Result<Passes> {
     let ready = network.clone().for_prediction();
     let forward_ms = timing::median_ms(|| {
         ready.forward(input.clone(), Outputs::Finest);
+        device.wait();
         Ok(())
     })?;
     let mut trainer = Trainer::new(network, OPTIONS, device.clone());
     let train_ms = timing::median_ms(|| {
         trainer.step(&batch, OPTIONS.learning_rate)?;
+        device.wait();
         Ok(())
     })?;
     Ok(Passes { forward_ms, train_ms })

@@ -58,7 +58,7 @@ impl RunFolder {
             "command": command.join(" "),
             "program": concat!("sagittal ", env!("CARGO_PKG_VERSION")),
             "seed": args.random.seed,
-            "device": args.on.device.name(),
+            "device": args.on.device.to_string(),
             "threads": rayon::current_num_threads(),
             "time_s": args.length.time.map(|time| time.as_secs_f64()),
             "epochs": args.length.epochs,
