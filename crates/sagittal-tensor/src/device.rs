@@ -44,13 +44,15 @@ pub enum DeviceError {
         /// The feature that adds it.
         feature: &'static str,
     },
-    /// This machine has no such device.
-    #[error("device {name} is not on this machine: {finding}; install its driver, or choose --device cpu")]
+    /// This machine has no such device, or not what it takes to use it.
+    #[error("device {name} cannot be used on this machine: {finding}; {cure}, or choose --device cpu")]
     NotFound {
         /// What was asked for.
         name: DeviceName,
         /// What was looked for and what was there.
         finding: String,
+        /// What to do.
+        cure: &'static str,
     },
 }
 

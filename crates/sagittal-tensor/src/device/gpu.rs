@@ -9,7 +9,7 @@ pub(super) const IN_BUILD: bool = true;
 pub(super) fn open() -> Result<Device, DeviceError> {
     if BurnDevice::enumerate(DeviceType::Wgpu).is_empty() {
         let finding = "neither Vulkan nor Metal nor DirectX 12 lists a GPU".to_owned();
-        return Err(DeviceError::NotFound { name: DeviceName::Gpu, finding });
+        return Err(DeviceError::NotFound { name: DeviceName::Gpu, finding, cure: "install its driver" });
     }
     let burn = BurnDevice::wgpu(DeviceKind::DefaultDevice);
     let part = burn.identity().map(|identity| match identity.physical {
