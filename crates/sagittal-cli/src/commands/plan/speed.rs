@@ -17,7 +17,7 @@ const LONGEST: Duration = Duration::from_secs(4);
 
 /// Seconds of one step of training, the quickest of a few: what else the machine does only makes steps slower.
 pub(super) fn step_s(plan: &Plan) -> anyhow::Result<f64> {
-    let device = Device::of_name("cpu")?;
+    let device = Device::cpu();
     let config: NetworkConfig =
         serde_json::from_value(serde_json::to_value(&plan.network)?).context("the plan's network is not one that can be built")?;
     let network = Network::new(&config, &mut Seed(0).stream(&[]), &device)?;
