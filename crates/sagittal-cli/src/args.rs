@@ -18,7 +18,7 @@ pub(crate) use datasets::{CheckArgs, Configuration, FetchArgs, PhantomArgs, Phan
 pub(crate) use exchange::{
     CheckpointChoice, ExportArgs, ExportFileArgs, ExportNnunetArgs, ExportTo, ImportArgs, ImportFrom, ImportNnunetArgs,
 };
-pub(crate) use results::{CompareArgs, EvaluateArgs, PredictArgs, ReportArgs, Scoring, StatisticsArgs, SurfaceKind};
+pub(crate) use results::{CalibrateArgs, CompareArgs, EvaluateArgs, PredictArgs, ReportArgs, Scoring, StatisticsArgs, SurfaceKind};
 pub(crate) use training::{DemoArgs, Length, TrainArgs};
 pub(crate) use view::{Drawing, Form, ViewArgs};
 
@@ -63,6 +63,7 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     Evaluate(EvaluateArgs),
     Compare(CompareArgs),
+    Calibrate(CalibrateArgs),
     Statistics(StatisticsArgs),
     Report(ReportArgs),
     Import(ImportArgs),

@@ -25,6 +25,8 @@ pub(crate) struct Committee {
     plan: Plan,
     preprocessor: Preprocessor,
     decision: Decision,
+    /// Of each network.
+    temperatures: Vec<f32>,
     device: Device,
 }
 
@@ -40,8 +42,9 @@ pub struct Cost {
 impl Committee {
     pub(crate) fn new(networks: Vec<Network>, plan: Plan, device: &Device) -> Self {
         let (preprocessor, decision) = (Preprocessor::new(&plan), Decision::of(&plan));
-        let networks = networks.into_iter().map(Network::for_prediction).collect();
-        Self { networks, plan, preprocessor, decision, device: device.clone() }
+        let temperatures = vec![1.0; networks.len()];
+        let networks: Vec<Network> = networks.into_iter().map(Network::for_prediction).collect();
+        Self { networks, plan, preprocessor, decision, temperatures, device: device.clone() }
     }
 
     pub(crate) fn plan(&self) -> &Plan {
@@ -56,9 +59,19 @@ impl Committee {
         self.networks.len()
     }
 
-    /// Lets another network of the same plan take part.
-    pub(crate) fn join(&mut self, network: Network, plan: &Plan) {
+    /// A network with the temperature that its probabilities were found to need.
+    pub(crate) fn of_one(network: Network, plan: Plan, temperature: f32, device: &Device) -> Self {
+        let mut committee = Self::new(vec![network], plan, device);
+        committee.temperatures = vec![temperature];
+        committee.decision.temperature = temperature;
+        committee
+    }
+
+    /// Lets another network of the same plan take part. The mean of the logits gets the mean of the temperatures.
+    pub(crate) fn join(&mut self, network: Network, plan: &Plan, temperature: f32) {
         self.networks.push(network.for_prediction());
+        self.temperatures.push(temperature);
+        self.decision.temperature = self.temperatures.iter().sum::<f32>() / self.temperatures.len() as f32;
         self.plan.training.mirror_axes.retain(|axis| plan.training.mirror_axes.contains(axis));
     }
 

@@ -14,14 +14,16 @@ pub(crate) struct Decision {
     pub(crate) head: Head,
     /// The label of each class, or what each region is painted with.
     values: Vec<u16>,
+    /// What logits are divided by before they become probabilities; labels do not depend on it.
+    pub(crate) temperature: f32,
 }
 
 impl Decision {
     pub(crate) fn of(plan: &Plan) -> Self {
         if plan.regions.is_empty() {
-            Self { head: Head::Classes, values: plan.labels.iter().map(|label| label.value).collect() }
+            Self { head: Head::Classes, values: plan.labels.iter().map(|label| label.value).collect(), temperature: 1.0 }
         } else {
-            Self { head: Head::Regions, values: plan.regions.iter().map(|region| region.painted).collect() }
+            Self { head: Head::Regions, values: plan.regions.iter().map(|region| region.painted).collect(), temperature: 1.0 }
         }
     }
 
@@ -61,8 +63,12 @@ impl Decision {
         if result.probabilities.is_none() && result.uncertainty.is_none() {
             return;
         }
-        let (k, head) = (self.n_classes(), self.head);
-        values.par_chunks_exact_mut(n_values).with_min_len(4096).for_each(|logits| head.probabilities(&mut logits[..k]));
+        let (k, head, sharpness) = (self.n_classes(), self.head, 1.0 / self.temperature);
+        values.par_chunks_exact_mut(n_values).with_min_len(4096).for_each(|voxel| {
+            let logits = &mut voxel[..k];
+            logits.iter_mut().for_each(|logit| *logit *= sharpness);
+            head.probabilities(logits);
+        });
         if let Some(classes) = &mut result.probabilities {
             classes.par_iter_mut().enumerate().for_each(|(k, class)| {
                 let voxels = class.voxels_mut()[place.clone()].iter_mut();
@@ -93,13 +99,13 @@ mod tests {
 
     #[test]
     fn ties_and_regions_are_decided_as_nnunet_does() {
-        let classes = Decision { head: Head::Classes, values: vec![0, 2, 5] };
+        let classes = Decision { head: Head::Classes, values: vec![0, 2, 5], temperature: 1.0 };
         assert_eq!(classes.label(&[1.0, 1.0, 0.5], 0.0), 0);
         assert_eq!(classes.label(&[1.0, 3.0, 3.0], 0.0), 2);
         // A further value, such as the disagreement, is no class.
         assert_eq!(classes.label(&[1.0, 3.0, 4.0, 9.0], 0.0), 5);
         // Later regions are painted over earlier ones; exactly one half is outside.
-        let regions = Decision { head: Head::Regions, values: vec![1, 2] };
+        let regions = Decision { head: Head::Regions, values: vec![1, 2], temperature: 1.0 };
         assert_eq!(regions.label(&[2.0, 0.1], 0.0), 2);
         assert_eq!(regions.label(&[2.0, 0.0], 0.0), 1);
         assert_eq!(regions.label(&[0.0, -1.0], 0.0), 0);

@@ -81,13 +81,13 @@ impl Ensemble {
     pub fn load(paths: &[PathBuf], device: &Device) -> Result<Self, InferError> {
         let mut committees: Vec<(PathBuf, Committee)> = Vec::new();
         for path in paths {
-            let (network, plan) = read_model(path, device)?;
+            let (network, plan, temperature) = read_model(path, device)?;
             if let Some((first_path, first)) = committees.first() {
                 agree(first_path, first.plan(), path, &plan)?;
             }
             match committees.iter_mut().find(|(_, committee)| same_view(committee.plan(), &plan)) {
-                Some((_, committee)) => committee.join(network, &plan),
-                None => committees.push((path.clone(), Committee::new(vec![network], plan, device))),
+                Some((_, committee)) => committee.join(network, &plan, temperature),
+                None => committees.push((path.clone(), Committee::of_one(network, plan, temperature, device))),
             }
         }
         let (of_stage, others): (Vec<_>, Vec<_>) = committees.into_iter().partition(|(_, c)| c.plan().previous_stage.is_some());
@@ -277,7 +277,10 @@ fn agree(first_path: &Path, first: &Plan, path: &Path, plan: &Plan) -> Result<()
     }
 }
 
-fn read_model(path: &Path, device: &Device) -> Result<(Network, Plan), InferError> {
+/// The header entry of a model's temperature; a model without it has 1.
+pub const TEMPERATURE_KEY: &str = "temperature";
+
+fn read_model(path: &Path, device: &Device) -> Result<(Network, Plan, f32), InferError> {
     let ModelFile { network, header } = ModelFile::read(path, device)?;
     let wrong = |finding: String| InferError::Header { path: path.to_owned(), finding };
     let plan: Plan =
@@ -296,7 +299,14 @@ fn read_model(path: &Path, device: &Device) -> Result<(Network, Plan), InferErro
     if (0..3).any(|a| !plan.patch[a].is_multiple_of(divisor[a])) {
         return Err(wrong(format!("the patch {:?} is not divisible by the strides of the network, {divisor:?}", plan.patch)));
     }
-    Ok((network, plan))
+    let temperature = match &header[TEMPERATURE_KEY] {
+        serde_json::Value::Null => 1.0,
+        value => value
+            .as_f64()
+            .filter(|t| (1e-3..=1e3).contains(t))
+            .ok_or_else(|| wrong(format!("its temperature is {value}, expected a number from 0.001 to 1000")))?,
+    };
+    Ok((network, plan, temperature as f32))
 }
 
 #[cfg(test)]

@@ -20,5 +20,5 @@ mod soft;
 mod tiles;
 
 pub use committee::Cost;
-pub use ensemble::{Ensemble, PredictOptions, Prediction, Uncertainty};
+pub use ensemble::{Ensemble, PredictOptions, Prediction, TEMPERATURE_KEY, Uncertainty};
 pub use error::InferError;

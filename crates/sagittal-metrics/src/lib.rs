@@ -34,6 +34,7 @@ pub mod shape;
 pub mod statistics;
 pub mod summary;
 pub mod surface_distance;
+pub mod temperature;
 pub mod thinning;
 pub mod vessels;
 pub mod volumes;

@@ -69,6 +69,24 @@ fn is_model(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "safetensors") || path.join("run.json").is_file()
 }
 
+/// Make a run's models as sure as they are right: fit a temperature on the cases that each fold held out
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sagittal calibrate run\n\n\
+                        The logits are divided by the temperature before they become probabilities (Guo et al. 2017). Labels do not \
+                        change; --probabilities and --uncertainty of `predict` do. Scores of calibration are only honest on cases \
+                        other than those that it was fitted on.")]
+pub(crate) struct CalibrateArgs {
+    /// Folder of the run; the model of each trained fold is changed
+    pub(crate) run: PathBuf,
+
+    /// Folder of the data set [default: the one that the run was trained on]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dataset: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) on: OnDevice,
+}
+
 /// Compare label maps with a reference: overlap, volumes, surface distances and more, per case and label
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  sagittal evaluate labels Dataset004_Hippocampus/labelsTr\n  \
