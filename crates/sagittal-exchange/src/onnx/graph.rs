@@ -8,6 +8,8 @@ const FLOAT: u64 = 1;
 const ATTRIBUTE_FLOAT: u64 = 1;
 const ATTRIBUTE_INT: u64 = 2;
 const ATTRIBUTE_INTS: u64 = 7;
+/// How the names of the heads begin, coarsest first.
+const HEADS: &str = "decoder.seg_layers.";
 
 /// `GraphProto` of a network.
 pub(super) fn graph(network: &Network) -> Message {
@@ -16,7 +18,10 @@ pub(super) fn graph(network: &Network) -> Message {
     graph.network();
     let mut message = graph.message;
     message.text(2, "sagittal");
-    for parameter in network.parameters().iter() {
+    // The heads of deep supervision take no part in prediction.
+    let last_head = format!("{HEADS}{}.", config.features.len() - 2);
+    let used = |name: &str| !name.starts_with(HEADS) || name.starts_with(&last_head);
+    for parameter in network.parameters().iter().filter(|parameter| used(&parameter.name)) {
         let mut tensor = Message::default();
         parameter.shape.iter().for_each(|size| tensor.integer(1, *size as u64));
         tensor.integer(2, FLOAT);
@@ -130,7 +135,7 @@ impl Graph<'_> {
                 x = self.block(&format!("decoder.stages.{step}.convs.{i}"), &x, config.kernels[fine], [1; 3], config.conv_bias);
             }
         }
-        self.conv(&format!("decoder.seg_layers.{}", n_stages - 2), &x, [1; 3], [1; 3], true, Some("logits"));
+        self.conv(&format!("{HEADS}{}", n_stages - 2), &x, [1; 3], [1; 3], true, Some("logits"));
     }
 
     fn residual(&mut self, name: &str, x: &str, stage: usize, c_in: usize, stride: [usize; 3]) -> String {
