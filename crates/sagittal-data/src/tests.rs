@@ -37,17 +37,25 @@ fn fingerprints_and_plans_agree_with_nnu_nets() {
                 assert!((ours - theirs).abs() <= 2e-3 * theirs.abs(), "{name} channel {channel} {key}: {ours}, nnU-Net {theirs}");
             }
         }
-        let plans = json(golden.join("nnUNetPlans.json"));
-        let configuration = if name == "hippocampus" { "3d_fullres" } else { "2d" };
-        let theirs = &plans["configurations"][configuration];
-        let plan = Plan::make(&ours, &PlanOptions { base_features: Some(32), ..PlanOptions::default() }).unwrap();
-        let axes = if name == "hippocampus" { 0..3 } else { 1..3 };
-        assert_eq!(serde_json::json!(plan.patch[axes.clone()]), theirs["patch_size"], "{name}");
-        let architecture = &theirs["architecture"]["arch_kwargs"];
-        let cut = |list: &[[usize; 3]]| serde_json::json!(list.iter().map(|entry| &entry[axes.clone()]).collect::<Vec<_>>());
-        assert_eq!(cut(&plan.network.strides), architecture["strides"], "{name}");
-        assert_eq!(cut(&plan.network.kernels), architecture["kernel_sizes"], "{name}");
-        assert_eq!(serde_json::json!(plan.network.features), architecture["features_per_stage"], "{name}");
+        let theirs = json(golden.join("nnUNetPlans.json"));
+        let theirs = theirs["configurations"].as_object().unwrap();
+        let plans = Plan::like_nnunet(&ours, &planner::NnunetOptions::default()).unwrap();
+        assert_eq!(plans.len(), theirs.len(), "{name}");
+        for (configuration, plan) in plans {
+            let what = format!("{name} {}", configuration.name());
+            let theirs = &theirs[configuration.name()];
+            let axes = if plan.patch[0] == 1 { 1..3 } else { 0..3 };
+            assert_eq!(serde_json::json!(plan.patch[axes.clone()]), theirs["patch_size"], "{what}");
+            assert_eq!(serde_json::json!(plan.batch_size), theirs["batch_size"], "{what}");
+            assert_eq!(serde_json::json!(plan.training.batch_dice), theirs["batch_dice"], "{what}");
+            let spacing: Vec<f64> = serde_json::from_value(theirs["spacing"].clone()).unwrap();
+            assert_eq!(plan.spacing_mm.unwrap_or([1.0; 3])[axes.clone()], spacing, "{what}");
+            let architecture = &theirs["architecture"]["arch_kwargs"];
+            let cut = |list: &[[usize; 3]]| serde_json::json!(list.iter().map(|entry| &entry[axes.clone()]).collect::<Vec<_>>());
+            assert_eq!(cut(&plan.network.strides), architecture["strides"], "{what}");
+            assert_eq!(cut(&plan.network.kernels), architecture["kernel_sizes"], "{what}");
+            assert_eq!(serde_json::json!(plan.network.features), architecture["features_per_stage"], "{what}");
+        }
     }
 }
 

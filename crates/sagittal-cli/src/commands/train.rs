@@ -6,7 +6,7 @@ mod watch;
 
 use std::{path::Path, sync::Arc};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use sagittal_data::{
     Batch, Case, Dataset, Fingerprint, Fold, FoldChoice, Plan, PlanOptions, Seed, Splits,
     loader::{Loader, LoaderOptions, Purpose},
@@ -78,6 +78,7 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     }
     std::fs::create_dir_all(&folder.fold.0).with_context(|| format!("cannot make {}", folder.fold.0.display()))?;
     let plan = plan_of(args, &dataset, &folder, messages)?;
+    refuse_untrainable(&plan)?;
     let fold = fold_of(args.fold, &dataset, &folder)?;
     let digest = dataset.digest();
     for line in plan.describe_for(length(args, &plan)).lines() {
@@ -153,7 +154,7 @@ fn plan_of(args: &TrainArgs, dataset: &Dataset, folder: &RunFolder, messages: &M
     if own.is_file() {
         let plan = Plan::read(&own)?;
         if let Some(given) = &args.plan
-            && Plan::read(given)? != plan
+            && Plan::read(given).map(|given| Plan { estimate: plan.estimate, ..given })? != plan
         {
             let cure = "leave --plan out, or name another folder with -o";
             return Err(WrongUse(format!("{} is not the plan of the run, {}; {cure}", given.display(), own.display())).into());
@@ -207,6 +208,17 @@ fn refuse_too_large(plan: &Plan, args: &TrainArgs) -> Result<(), WrongUse> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// Refuses what plans can say and the trainer does not do.
+fn refuse_untrainable(plan: &Plan) -> anyhow::Result<()> {
+    if !plan.regions.is_empty() {
+        bail!("the plan has regions, on which training is not supported; give every structure one value of its own in dataset.json");
+    }
+    if let Some(stage) = &plan.previous_stage {
+        bail!("the plan is the second stage of a cascade after {stage}, which cannot be trained; plan 3d_fullres instead");
+    }
+    Ok(())
 }
 
 /// How long to train: as typed, else as planned.

@@ -1,8 +1,8 @@
 //! A plan for a time: the widest network and the largest patch that still get enough steps.
 //!
 //! Nobody knows beforehand how many steps a data set needs. What is known is that few large steps lose against many small
-//! ones: a network of 16 features on hippocampus needs some 2500 steps for nnU-Net's accuracy. So a plan is taken down,
-//! features first and then the patch, until [`ENOUGH_STEPS`] fit. A network twice as wide is only taken where
+//! ones: a network of 16 features on hippocampus needs some 2500 steps for nnU-Net's accuracy. So a plan is taken down
+//! [`RUNGS`] until [`ENOUGH_STEPS`] fit. A network twice as wide is only taken where
 //! [`STEPS_TO_WIDEN`] fit.
 
 use super::PlanOptions;
@@ -17,8 +17,18 @@ const ENOUGH_STEPS: f64 = 2000.0;
 const STEPS_TO_WIDEN: f64 = 20_000.0;
 /// Part of the time that is left for steps: the rest goes into validation and files.
 const PART_FOR_STEPS: f64 = 0.9;
-/// Features of the first stage and how many times the usual arithmetic a patch may cost, the richest first.
-const RUNGS: [(usize, f64); 6] = [(32, 4.0), (16, 1.0), (16, 0.5), (8, 0.5), (8, 0.25), (8, 0.125)];
+/// What is tried, the richest first: features of the first stage, and how many times the usual arithmetic a patch and a
+/// step may cost. Batches go first, because larger ones take more time for the same number of steps; then features.
+const RUNGS: [(usize, f64, f64); 8] = [
+    (32, 4.0, 4.0),
+    (16, 1.0, 1.0),
+    (16, 1.0, 0.5),
+    (16, 0.5, 0.25),
+    (8, 0.5, 0.25),
+    (8, 0.25, 0.125),
+    (8, 0.125, 0.0625),
+    (8, 0.0625, 0.0),
+];
 /// The rung that is measured first: what is planned where nobody says how much time there is.
 const USUAL: usize = 1;
 
@@ -45,10 +55,11 @@ impl Plan {
         step_s: &mut dyn FnMut(&Self) -> Result<f64, E>,
     ) -> Result<TimedPlan, E> {
         let for_steps_s = time.as_secs_f64() * PART_FOR_STEPS;
-        let plan_of = |(features, part): (usize, f64)| {
-            let multiply_adds_per_patch = (options.multiply_adds_per_patch as f64 * part) as u64;
+        let plan_of = |(features, patch_part, step_part): (usize, f64, f64)| {
+            let multiply_adds_per_patch = (options.multiply_adds_per_patch as f64 * patch_part) as u64;
+            let multiply_adds_per_step = (options.multiply_adds_per_step as f64 * step_part) as u64;
             let base_features = options.base_features.or(Some(features));
-            Self::make(fingerprint, &PlanOptions { base_features, multiply_adds_per_patch, ..options.clone() })
+            Self::make(fingerprint, &PlanOptions { base_features, multiply_adds_per_patch, multiply_adds_per_step, ..options.clone() })
         };
         let mut usual = plan_of(RUNGS[USUAL])?;
         let usual_s = step_s(&usual)?;
@@ -72,7 +83,7 @@ impl Plan {
             }
             // A patch that cannot be made smaller stays; then the next rung may still be narrower.
             let Ok(plan) = plan_of(*rung) else { continue };
-            if plan.network == usual.network && plan.patch == usual.patch {
+            if plan.network == usual.network && (plan.patch, plan.batch_size) == (usual.patch, usual.batch_size) {
                 continue;
             }
             let plan_s = step_s(&plan)?;

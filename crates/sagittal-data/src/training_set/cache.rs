@@ -13,7 +13,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Mutex,
-    time::UNIX_EPOCH,
+    time::{Duration, UNIX_EPOCH},
 };
 
 const MAGIC: &[u8; 16] = b"SAGITTAL-CASE-1\n";
@@ -59,6 +59,7 @@ impl CacheKey {
 impl Cache {
     pub(super) fn open(folder: &Path) -> Result<Self, DataError> {
         fs::create_dir_all(folder).map_err(|source| DataError::File { act: "create", path: folder.into(), source })?;
+        remove_unfinished(folder);
         Ok(Self { folder: folder.into() })
     }
 
@@ -118,6 +119,22 @@ impl Cache {
         let labels_offset = data_offset + 4 * case.data.len() as u64;
         let file = StoredFile { path, file: Mutex::new(file), data_offset, labels_offset };
         Ok(StoredCase::on_disk(case, file))
+    }
+}
+
+/// An entry is written in seconds: what is this old and still unfinished was left by a program that was killed.
+const UNFINISHED_AFTER: Duration = Duration::from_secs(3600);
+
+/// Removes what killed programs left. What cannot be removed does no harm but to the disk's free space.
+fn remove_unfinished(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let is_unfinished = name.to_str().is_some_and(|name| name.contains(".case.") && name.ends_with(".tmp"));
+        let age = entry.metadata().and_then(|data| data.modified()).ok().and_then(|time| time.elapsed().ok());
+        if is_unfinished && age.is_some_and(|age| age >= UNFINISHED_AFTER) {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 

@@ -112,3 +112,21 @@ fn windows_of_a_case_on_disk_are_parts_of_it() {
         assert_eq!(part.labels.len(), part.n_voxels());
     }
 }
+
+#[test]
+fn what_killed_programs_left_is_removed_and_what_is_being_written_is_not() {
+    let root = tempfile::tempdir().unwrap();
+    let dataset = dataset(root.path());
+    let cache = root.path().join("cache");
+    prepare(&dataset, Some(cache.clone()), 1 << 20).unwrap();
+    let (old, new, foreign) = (cache.join("a-12ab.case.4711.tmp"), cache.join("b-12ab.case.4711.tmp"), cache.join("notes.tmp"));
+    for file in [&old, &new, &foreign] {
+        fs::write(file, "half").unwrap();
+    }
+    let yesterday = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
+    for file in [&old, &foreign] {
+        fs::File::options().write(true).open(file).unwrap().set_modified(yesterday).unwrap();
+    }
+    assert_eq!(prepare(&dataset, Some(cache.clone()), 1 << 20).unwrap().cases().len(), 3);
+    assert!(!old.exists() && new.exists() && foreign.exists());
+}
