@@ -26,7 +26,7 @@ from skimage.morphology import skeletonize
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 OUT = Path(__file__).resolve().parents[2] / "crates/sagittal-metrics/tests/data"
-SPACINGS = [(1, 1, 1), (3, 0.7, 0.7), (0.5, 2, 0.31), (2.5, 1, 1), (0.8, 0.8, 5)]
+SPACINGS = [(1.0, 1.0, 1.0), (3.0, 0.7, 0.7), (0.5, 2.0, 0.31), (2.5, 1.0, 1.0), (0.8, 0.8, 5.0)]
 TOLERANCES = [1.0, 0.7, 2.5]
 
 

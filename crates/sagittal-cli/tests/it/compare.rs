@@ -24,7 +24,8 @@ fn two_runs() -> tempfile::TempDir {
 fn a_run_that_is_better_everywhere_has_the_exact_p_value_of_six_cases() {
     let place = two_runs();
     let call = sagittal(place.path(), &["compare", "a", "b", "--score", "dice", "--score", "hausdorff95", "-o", "c.csv"]).exits(0);
-    call.prints("Dice (higher is better)")
+    let call = call
+        .prints("Dice (higher is better)")
         .prints("HD95 (lower is better)")
         .prints("0.031")
         .prints("+1.00")

@@ -121,7 +121,8 @@ fn retina_with_predictions() -> tempfile::TempDir {
 fn the_field_of_view_the_whole_image_and_the_second_observer_stand_side_by_side() {
     let place = retina_with_predictions();
     let call = sagittal(place.path(), &["evaluate", "test", "set/test/1st_manual", "--vessels", "--lesions", "-o", "scores"]).exits(0);
-    call.prints("inside the field of view")
+    let call = call
+        .prints("inside the field of view")
         .prints("prediction, field of view        1.0000     1.0000")
         .prints("prediction, whole image          1.0000     1.0000")
         .prints("second observer, field of view")
@@ -211,11 +212,17 @@ fn regions_and_groups_are_what_was_given() {
 fn ignored_voxels_are_not_counted() {
     let place = two_folders();
     fs::write(place.path().join("labels.json"), r#"{"labels": {"background": 0, "cube": 1, "ignore": 2}}"#).unwrap();
-    // The reference's voxel of label 2 is not scored, and the prediction's may not be there.
-    let call = sagittal(place.path(), &["evaluate", "p", "r", "--labels", "labels.json"]).exits(1);
-    call.prints("value 2 in p/a.nii.gz is not among the labels 0, 1");
-    let words = ["evaluate", "r", "r", "--labels", "labels.json"];
-    sagittal(place.path(), &words).exits(1).prints("value 2 in r/a.nii.gz");
+    // Predictions of label 1 where the reference says not to look: no error there.
+    for name in ["a", "b"] {
+        let mut map = sagittal_image::io::read_label_map(&place.path().join(format!("r/{name}.nii.gz"))).unwrap();
+        map.labels.voxels_mut().iter_mut().filter(|voxel| **voxel == 2).for_each(|voxel| *voxel = 1);
+        let path = place.path().join(format!("p/{name}.nii.gz"));
+        sagittal_image::io::write_label_map(&path, &map.labels, &map.geometry, &map.header).unwrap();
+    }
+    let json = sagittal(place.path(), &["evaluate", "p", "r", "--labels", "labels.json", "--json"]).exits(0).json();
+    assert_eq!((number(&json, "/foreground_dice/mean"), number(&json, "/cases/0/labels/0/false_positive")), (1.0, 0.0));
+    // A prediction of the label itself is a mistake.
+    sagittal(place.path(), &["evaluate", "r", "r", "--labels", "labels.json"]).exits(1).prints("value 2 in r/a.nii.gz");
 }
 
 #[test]

@@ -20,9 +20,9 @@ fn cubes_have_their_volume_and_intensity() {
     let json = sagittal(place.path(), &["statistics", "images/a_0000.nii.gz", "labels/a.nii.gz", "--json"]).exits(0).json();
     let label = &json["cases"][0]["labels"][0];
     assert_eq!((&label["channels"][0]["mean"], &label["channels"][0]["sd"]), (&1.0.into(), &0.0.into()));
-    // Between edges half-way out: sqrt(4² + 3² + 3²) from face to face is the longest way.
+    // Its surface passes half a voxel beyond the outermost middles along each axis: sqrt(4² + 3² + 3²) is the longest way.
     let longest = label["shape"]["longest_diameter"].as_f64().unwrap();
-    assert!((longest - (3.5_f64.powi(2) * 2.0 + 9.0).sqrt()).abs() < 0.02, "{longest}");
+    assert!((longest - 34.0_f64.sqrt()).abs() < 1e-9, "{longest}");
 }
 
 #[test]
