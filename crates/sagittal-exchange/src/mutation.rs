@@ -32,7 +32,8 @@ impl Numbers {
 
 /// Changes some bytes; pieces of `alphabet` are what the format's readers look at most.
 fn mutate(bytes: &mut Vec<u8>, alphabet: &[&[u8]], numbers: &mut Numbers) {
-    for _ in 0..=numbers.below(4) {
+    // Mostly one change: the less is wrong, the deeper it is read.
+    for _ in 0..[1, 1, 1, 2, 5][numbers.below(5)] {
         let at = numbers.below(bytes.len());
         let piece = alphabet[numbers.below(alphabet.len())];
         match numbers.below(8) {
@@ -211,7 +212,7 @@ fn no_damaged_model_panics() {
         rounds > 0
     });
     println!("{read} damaged models read, {refused} refused");
-    assert!(read > 300 && refused > 1500);
+    assert!(read > 200 && refused > 1500);
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn damage_is_an_error() {
         (b"\x80\x01N.", "protocol 1"),
         (b"\x80\x02.", "stack"),
         (b"\x80\x02t.", "mark"),
-        (b"\x80\x02(Na.", "no list"),
+        (b"\x80\x02NNa.", "no list"),
         (b"\x80\x02(NN0u.", "without a value"),
         (b"\x80\x02h\x05.", "never made"),
         (b"\x80\x02X\xff\xff\xff\xffabc.", "breaks off"),
