@@ -96,8 +96,10 @@ fn within_time(args: &PlanArgs, time: Duration, fingerprint: &Fingerprint, messa
 
 /// What nnU-Net's own plan and schedule would take, by its arithmetic and the speed that was measured.
 fn stock_schedule_s(fingerprint: &Fingerprint, measured: &Plan, step_s: f64) -> Option<(&'static str, f64)> {
-    let plans = Plan::like_nnunet(fingerprint, &NnunetOptions::default()).ok()?;
-    let (configuration, stock) = plans.into_iter().take(2).last()?;
+    let mut plans = Plan::like_nnunet(fingerprint, &NnunetOptions::default()).ok()?;
+    // 2d and, of volumes, 3d_fullres.
+    plans.truncate(2);
+    let (configuration, stock) = plans.pop()?;
     let work = |plan: &Plan| plan.estimate.multiply_adds_per_patch as f64 * plan.batch_size as f64;
     let steps = (stock.training.epochs * stock.training.iterations_per_epoch) as f64;
     Some((configuration.name(), steps * step_s * work(&stock) / work(measured)))

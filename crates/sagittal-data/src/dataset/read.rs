@@ -3,7 +3,7 @@
 use super::{Case, Dataset};
 use crate::DataError;
 use rayon::prelude::*;
-use sagittal_image::{Image, LabelMap, io};
+use sagittal_image::{Image, LabelMap, Volume, io};
 use sha2::{Digest, Sha256};
 use std::{fs::File, path::Path};
 
@@ -66,6 +66,27 @@ impl Dataset {
     pub fn read_region(&self, case: &Case) -> Result<Option<LabelMap>, DataError> {
         let read = |path| io::read_label_map(path).map_err(|source| DataError::Image { case: case.id.clone(), source });
         case.region.as_deref().map(read).transpose()
+    }
+
+    /// The voxels of a case that count in a score: inside [`Case::region`] and labelled by somebody; `None` where all do.
+    ///
+    /// # Errors
+    /// If the region cannot be read, or has another shape than `reference`, the case's labels.
+    pub fn scored_voxels(&self, case: &Case, reference: &LabelMap) -> Result<Option<Volume<bool>>, DataError> {
+        let mut scored = self.read_region(case)?.map(|mask| mask.labels.map(|&value| value != 0));
+        if let Some(ignored) = self.ignore_label {
+            let labels = &reference.labels;
+            let scored = scored.get_or_insert_with(|| Volume::filled(labels.shape(), true));
+            if scored.shape() != labels.shape() {
+                return Err(DataError::Case {
+                    case: case.id.clone(),
+                    finding: format!("the region has shape {:?}, the labels {:?} (z, y, x)", scored.shape(), labels.shape()),
+                    cure: "draw both on the image's grid".into(),
+                });
+            }
+            scored.voxels_mut().iter_mut().zip(labels.voxels()).for_each(|(scored, label)| *scored &= *label != ignored);
+        }
+        Ok(scored)
     }
 
     fn read_label_file(&self, case: &Case, path: &Path) -> Result<LabelMap, DataError> {

@@ -270,6 +270,9 @@ fn regions_and_unlabelled_voxels_are_read_as_they_are() {
     assert_eq!(dataset.regions.iter().map(|region| (&*region.name, region.painted)).collect::<Vec<_>>(), [("whole", 1), ("core", 2)]);
     assert_eq!(dataset.ignore_label, Some(3));
     assert_eq!(dataset.read_labels(&dataset.training[0]).unwrap().labels.voxels()[..4], [0, 1, 2, 3]);
+    let case = &dataset.training[0];
+    let scored = dataset.scored_voxels(case, &dataset.read_labels(case).unwrap()).unwrap().unwrap();
+    assert_eq!(scored.voxels()[..4], [true, true, true, false]);
     let digest = dataset.digest();
     fs::write(root.path().join("dataset.json"), description.replace("[1, 2],", "[2, 1],")).unwrap();
     assert_ne!(Dataset::open(root.path()).unwrap().digest(), digest);

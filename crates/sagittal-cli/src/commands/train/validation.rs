@@ -43,8 +43,8 @@ pub(super) fn score(
         let (geometry, header) = (image.geometry.clone(), image.header.clone());
         let labels = ensemble.predict(id, image, PredictOptions::default(), &mut |_, _| ControlFlow::Continue(()))?.labels;
         io::write_label_map(&target.join(format!("{id}{}", label_extension(&case.images[0]))), &labels, &geometry, &header)?;
-        let inside = dataset.read_region(case)?.map(|mask| mask.labels.map(|&value| value != 0));
-        if inside.is_some() {
+        let inside = dataset.scored_voxels(case, &reference)?;
+        if case.region.is_some() {
             region = ScoredRegion::FieldOfView;
         }
         let prediction = LabelMap { labels, geometry, header };

@@ -144,7 +144,7 @@ impl Picture {
     fn start(id: &str, folder: &RunFolder, dataset: &Dataset, plan: &Plan) -> anyhow::Result<Self> {
         let case = dataset.training_case(id).with_context(|| format!("the data set has no case {id}"))?;
         let (image, reference) = (dataset.read_image(case)?, dataset.read_labels(case)?);
-        let region = dataset.read_region(case)?.map(|mask| mask.labels.map(|&value| value != 0));
+        let region = dataset.scored_voxels(case, &reference)?;
         let values: Vec<u16> = plan.labels.iter().skip(1).map(|label| label.value).collect();
         let gif = TrainingGif::start(&folder.gif_frames(), &image, &reference, &Palette::new(&values))?;
         Ok(Self { case: id.to_owned(), image, reference, region, gif, encoded: Instant::now(), drawn: (Instant::now(), Duration::ZERO) })
