@@ -10,8 +10,9 @@ use sagittal_train::{Trainer, TrainerOptions};
 
 /// Of the largest logit. Both sides compute in f32; a GPU sums in another order.
 const FORWARD_TOLERANCE: f32 = 1e-4;
-/// Of the largest change of a parameter: a few normalised layers one after the other make more of each difference.
-const STEP_TOLERANCE: f32 = 2e-3;
+/// Of the largest change of a parameter: an activation at the kink of its ReLU may change sign by rounding, and a voxel is one of
+/// a few hundred in the coarsest layer.
+const STEP_TOLERANCE: f32 = 2e-2;
 
 /// In three dimensions with odd pooled sizes, and in two with anisotropic ones.
 const PATCHES: [[usize; 3]; 2] = [[8, 12, 20], [1, 24, 28]];

@@ -2,6 +2,9 @@
 //!
 //! [`BlockOps`] is what tensors dispatch to. [`BlockKernels`] is what its differentiated form needs of the backend
 //! below: forward passes that keep what the backward passes want, and those backward passes, all written by hand.
+//!
+//! A new operation is declared here, differentiated in `backward.rs`, computed by a kernel in `flex.rs`, composed in
+//! `composed.rs` (with a test against the kernel) and handed to it in `cube.rs`, and called from `functions.rs`.
 
 #![allow(clippy::too_many_arguments, reason = "a block's tensors one by one, as the registration wants them")]
 

@@ -93,6 +93,8 @@ fn blocks_equal_their_composition() {
         let theirs = composed_block(input.clone(), skip.clone(), parameters, spec, norm);
         assert_close(ours.clone().inner(), theirs.clone().inner(), &format!("case {i}: output"));
         let d_y = Tensor::<5>::random(ours.dims(), Distribution::Normal(0.0, 1.0), &Device::cpu().differentiable());
+        // At the kink of the leaky ReLU the two sides may differ in sign by rounding, and then much in the gradient.
+        let d_y = d_y.mask_fill(ours.clone().abs().lower_scalar(1e-4), 0.0);
         let (found, expected) = ((ours * d_y.clone()).sum().backward(), (theirs * d_y).sum().backward());
         let check = |what: &str, found: Option<Tensor<1>>, expected: Option<Tensor<1>>| {
             assert_close(found.expect("a gradient"), expected.expect("a gradient"), &format!("case {i}: gradient of {what}"));

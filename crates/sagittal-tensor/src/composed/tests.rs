@@ -68,7 +68,8 @@ fn blocks_equal_the_kernels() {
         let BlockForward { y: found, pre_norm, mean, inv_std } = block_forward(x.clone(), skip.clone(), parameters.clone(), spec, norm);
         assert_close(found.clone(), expected.clone().inner(), &format!("case {i}: output"));
 
-        let d_y = random(found.dims(), 1.0);
+        // At the kink of the leaky ReLU the two sides may differ in sign by rounding, and then much in the gradient.
+        let d_y = random(found.dims(), 1.0).mask_fill(found.abs().lower_scalar(1e-4), 0.0);
         let gradients = (expected * d_y.clone().autodiff()).sum().backward();
         let [weight, _, gamma, beta] = parameters;
         let saved = BlockSaved { x, skip, weight, gamma, beta, pre_norm, mean, inv_std, spec, norm };
