@@ -332,6 +332,8 @@ mod tests {
             image_rank: Rank::Three,
             channels: vec!["MRI".into()],
             labels: [(0, "background"), (2, "two"), (5, "five")].map(|(value, name)| Label { value, name: name.into() }).into(),
+            regions: Vec::new(),
+            ignore_label: None,
             cases: vec![case("a"), case("b")],
             intensities: vec![Intensities::default()],
             median_relative_size_after_cropping: 1.0,

@@ -11,6 +11,46 @@ use crate::{ConvSpec, LossTarget, NormActivation, Tensor, TransposeSpec};
 use burn::backend::{Dispatch, ops::ModuleOps};
 use burn::tensor::{Int, TensorData, activation, module, ops::ConvOptions};
 
+/// The sum of both through a leaky ReLU.
+pub(crate) fn add_leaky(x: Tensor<5>, shortcut: Tensor<5>, slope: f32) -> Tensor<5> {
+    activation::leaky_relu(x + shortcut, slope.into())
+}
+
+/// Gradient of [`add_leaky`] with respect to either summand, from the result `y`.
+pub(crate) fn add_leaky_backward(y: Tensor<5>, d_y: Tensor<5>, slope: f32) -> Tensor<5> {
+    let below = y.lower_equal_scalar(0.0);
+    d_y.clone().mask_where(below, d_y * slope)
+}
+
+/// The mean of each window, axis by axis; what is left behind the last window does not count.
+pub(crate) fn average_pool(mut x: Tensor<5>, window: [usize; 3]) -> Tensor<5> {
+    for (axis, &width) in (1..).zip(&window) {
+        let mut dims = x.dims();
+        dims[axis] /= width;
+        let (before, behind) = (dims[..axis].iter().product::<usize>(), dims[axis + 1..].iter().product::<usize>());
+        x = x.narrow(axis, 0, dims[axis] * width).reshape([before * dims[axis], width, behind]).mean_dim(1).reshape(dims);
+    }
+    x
+}
+
+/// Gradient of [`average_pool`] of an image of `size`.
+pub(crate) fn average_pool_backward(d_y: Tensor<5>, size: [usize; 3], window: [usize; 3]) -> Tensor<5> {
+    let mut d_x = d_y / window.iter().product::<usize>() as f32;
+    for ((axis, &width), &n) in (1..).zip(&window).zip(&size) {
+        let mut dims = d_x.dims();
+        let (before, behind) = (dims[..=axis].iter().product::<usize>(), dims[axis + 1..].iter().product::<usize>());
+        d_x = d_x.reshape([before, 1, behind]).repeat_dim(1, width).reshape({
+            dims[axis] *= width;
+            dims
+        });
+        dims[axis] = n - dims[axis];
+        if dims[axis] > 0 {
+            d_x = Tensor::cat(vec![d_x.clone(), Tensor::zeros(dims, &d_x.device())], axis);
+        }
+    }
+    d_x
+}
+
 /// Added to numerator and denominator of the Dice, as on the CPU.
 const SMOOTH: f64 = 1e-5;
 /// The class of a voxel that is not scored.

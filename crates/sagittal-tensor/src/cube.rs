@@ -2,6 +2,7 @@
 
 use crate::composed;
 use crate::ops::{BlockBackward, BlockForward, BlockKernels, BlockOps, BlockSaved, ConvBackward};
+use crate::residual::{ResidualKernels, ResidualOps};
 use crate::{ConvSpec, LossTarget, NormActivation, Prepared, Tensor, TransposeSpec};
 use burn::backend::{Cube, tensor::FloatTensor};
 
@@ -36,6 +37,26 @@ impl BlockOps for Cube {
 
     fn dice_cross_entropy(logits: Raw, target: LossTarget) -> Raw {
         raw(composed::loss_and_gradient(tensor(logits), &target).0)
+    }
+}
+
+impl ResidualOps for Cube {
+    fn add_leaky(x: Raw, shortcut: Raw, slope: f32) -> Raw {
+        raw(composed::add_leaky(tensor(x), tensor(shortcut), slope))
+    }
+
+    fn average_pool(x: Raw, window: [usize; 3]) -> Raw {
+        raw(composed::average_pool(tensor(x), window))
+    }
+}
+
+impl ResidualKernels for Cube {
+    fn add_leaky_backward(y: Raw, d_y: Raw, slope: f32) -> Raw {
+        raw(composed::add_leaky_backward(tensor(y), tensor(d_y), slope))
+    }
+
+    fn average_pool_backward(d_y: Raw, size: [usize; 3], window: [usize; 3]) -> Raw {
+        raw(composed::average_pool_backward(tensor(d_y), size, window))
     }
 }
 

@@ -42,7 +42,7 @@ pub fn average_pool(x: Tensor<5>, window: [usize; 3]) -> Tensor<5> {
 }
 
 /// What tensors dispatch to.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex, Cube: cfg(feature = "cube"), Autodiff)]
 pub(crate) trait ResidualOps: Backend {
     fn add_leaky(x: FloatTensor<Self>, shortcut: FloatTensor<Self>, slope: f32) -> FloatTensor<Self>;
 

@@ -2,7 +2,7 @@
 #![allow(missing_docs, reason = "tests")]
 
 use burn::tensor::Distribution;
-use sagittal_tensor::{ConvSpec, Device, NormActivation, Tensor, add_leaky, average_pool, conv_norm_act};
+use sagittal_tensor::{ConvSpec, Device, NormActivation, Prepared, Tensor, add_leaky, average_pool, conv_norm_act};
 
 fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Device::cpu().differentiable()).require_grad()
@@ -72,7 +72,16 @@ fn a_slope_of_one_leaves_the_norm_as_it_is() {
     let parameters = [random([spec.n_weights()]), random([4]), random([4]), random([4])];
     let run = |slope| {
         let [weight, bias, gamma, beta] = parameters.clone();
-        conv_norm_act(x.clone(), None, weight, bias, [gamma, beta], spec, NormActivation { slope, ..NormActivation::default() })
+        conv_norm_act(
+            x.clone(),
+            None,
+            weight,
+            bias,
+            [gamma, beta],
+            spec,
+            NormActivation { slope, ..NormActivation::default() },
+            Prepared::nothing(),
+        )
     };
     let (plain, folded) = (run(1.0), run(0.25));
     let expected = plain.clone().clamp_min(0.0) + plain.clone().clamp_max(0.0) * 0.25;

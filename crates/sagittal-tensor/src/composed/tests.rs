@@ -185,3 +185,27 @@ fn a_class_without_logits_is_refused() {
     let target = LossTarget { classes: Arc::new(vec![0, 3]), batch_dice: false, weight: 1.0 };
     loss_and_gradient(random([1, 1, 1, 2, 3], 1.0), &target);
 }
+
+#[test]
+fn residual_operations_equal_the_kernels() {
+    for (shape, window) in [([2, 4, 6, 8, 5], [2, 2, 2]), ([1, 3, 5, 7, 3], [1, 2, 2]), ([2, 1, 9, 4, 2], [1, 2, 2])] {
+        let (x, shortcut) = (random(shape, 1.0), random(shape, 1.0));
+        let (kernel_x, kernel_shortcut) = (leaf(&x), leaf(&shortcut));
+        let expected = crate::add_leaky(kernel_x.clone(), kernel_shortcut, 0.01);
+        let found = add_leaky(x.clone(), shortcut, 0.01);
+        assert_close(found.clone(), expected.clone().inner(), "sum");
+        // At the kink of the leaky ReLU the two sides may differ in sign by rounding.
+        let d_y = random(shape, 1.0).mask_fill(found.clone().abs().lower_scalar(1e-4), 0.0);
+        let gradients = (expected * d_y.clone().autodiff()).sum().backward();
+        assert_close(add_leaky_backward(found, d_y, 0.01), kernel_x.grad(&gradients).expect("a gradient"), "gradient of a sum");
+
+        let kernel_x = leaf(&x);
+        let expected = crate::average_pool(kernel_x.clone(), window);
+        let found = average_pool(x, window);
+        assert_close(found.clone(), expected.clone().inner(), "pooled");
+        let d_y = random(found.dims(), 1.0);
+        let gradients = (expected * d_y.clone().autodiff()).sum().backward();
+        let size = [shape[1], shape[2], shape[3]];
+        assert_close(average_pool_backward(d_y, size, window), kernel_x.grad(&gradients).expect("a gradient"), "gradient of pooling");
+    }
+}
