@@ -216,8 +216,8 @@ fn in_words(comparison: &Comparison, a: &Metrics) -> String {
     let mut lines: Vec<String> = table::aligned(&rows).lines().map(str::to_owned).collect();
     titles.into_iter().for_each(|(i, title)| lines[i] = title);
     text += &lines.join("\n");
-    text += "\n\np: Wilcoxon's signed-rank test, two-sided; p Holm: corrected for the number of rows\n";
-    text += "effect: rank-biserial correlation, from -1 (B always lower) to +1 (B always higher)\n";
+    text += "\n\np: Wilcoxon's signed-rank test, two-sided; p Holm: corrected for all rows\n";
+    text += "effect: rank-biserial correlation, -1 (B always lower) to +1 (always higher)\n";
     text
 }
 

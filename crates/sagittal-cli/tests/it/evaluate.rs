@@ -77,7 +77,7 @@ fn a_value_that_nobody_declared_is_a_failure() {
     let place = two_folders();
     fs::write(place.path().join("labels.json"), r#"{"labels": {"background": 0, "cube": 1}}"#).unwrap();
     let call = sagittal(place.path(), &["evaluate", "p", "r", "--labels", "labels.json"]).exits(1);
-    call.prints("0 cases scored, 2 failed").prints("a: value 2 in p/a.nii.gz is not among the labels 0, 1; declare it in dataset.json");
+    call.prints("0 cases scored, 2 failed").prints("a: value 2 in r/a.nii.gz is not among the labels 0, 1; declare it in dataset.json");
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn a_ball_in_slices_of_five_mm_looks_round_from_everywhere() {
         let centre_mm = [25.0, 25.0, 30.0];
         let picture = render(&solids, camera, Frame { centre_mm, scale: 6.0, size: [300, 300] }, 1.0, GROUND);
         let ([height, width], filled) = silhouette(&picture);
-        assert!((height as f64 / width as f64 - 1.0).abs() < 0.05, "{camera:?}: {height} high, {width} wide");
+        assert!((height as f64 / width as f64 - 1.0).abs() < 0.07, "{camera:?}: {height} high, {width} wide");
         assert!((height as f64 / (12.0 * RADIUS_MM) - 1.0).abs() < 0.06, "{camera:?}: {height} pixels high");
         assert!((filled / std::f64::consts::FRAC_PI_4 - 1.0).abs() < 0.05, "{camera:?}: fills {filled:.3} of its square");
     }

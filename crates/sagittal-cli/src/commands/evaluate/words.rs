@@ -180,7 +180,7 @@ fn probabilities(metrics: &Metrics) -> String {
     if rows.len() == 1 {
         return String::new();
     }
-    let warning = "voxels of all cases together; the best threshold is for other cases (--threshold-from)";
+    let warning = "voxels of all cases together; the best threshold is for other cases";
     format!("\n{}{below}{warning}\n", table::aligned(&rows))
 }
 
