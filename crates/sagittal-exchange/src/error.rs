@@ -60,7 +60,7 @@ pub enum ExchangeError {
         place: String,
         /// Which field and why.
         #[source]
-        source: DataError,
+        source: Box<DataError>,
     },
 }
 

@@ -13,6 +13,9 @@ use std::collections::HashMap;
 ///
 /// # Errors
 /// If the file cannot be laid out.
+///
+/// # Panics
+/// If the plan holds a number that is not finite, which no valid plan does.
 pub fn export(network: &Network, plan: &Plan) -> Result<Vec<u8>, SafeTensorError> {
     let flat = plan.network_rank() == Rank::Two;
     let arrays: Vec<(String, Vec<usize>, Vec<u8>)> = network

@@ -82,7 +82,7 @@ pub(super) fn plan(plans: &Field<'_>, dataset: &Field<'_>, extras: Extras) -> Re
         postprocessing: extras.postprocessing,
         estimate: Estimate::default(),
     };
-    plan.validate().map_err(|source| ExchangeError::Plan { place: plans.place.to_owned(), source })?;
+    plan.validate().map_err(|source| ExchangeError::Plan { place: plans.place.to_owned(), source: Box::new(source) })?;
     Ok(plan)
 }
 

@@ -426,7 +426,7 @@ fn natural(value: Value) -> Result<u64, Stop> {
 }
 
 fn pairs(values: Vec<Value>) -> Result<Vec<(Value, Value)>, Stop> {
-    if values.len() % 2 != 0 {
+    if !values.len().is_multiple_of(2) {
         return Err("a key without a value".into());
     }
     Ok(values.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())
