@@ -132,10 +132,8 @@ fn add_case(id: &str, ensemble: &Ensemble, dataset: &Dataset, calibration: &mut 
 
 /// Adds a voxel: its class, or of each region whether it lies inside.
 fn add_voxel(plan: &Plan, label: u16, probability: &dyn Fn(usize) -> f32, calibration: &mut Calibration) {
-    if plan.regions.is_empty() {
-        if let Some(class) = plan.labels.iter().position(|known| known.value == label) {
-            calibration.add((0..plan.labels.len()).map(probability), class);
-        }
+    if let (true, Some(class)) = (plan.regions.is_empty(), plan.labels.iter().position(|known| known.value == label)) {
+        calibration.add((0..plan.labels.len()).map(probability), class);
     }
     for (k, region) in plan.regions.iter().enumerate() {
         let p = probability(k);
