@@ -12,9 +12,11 @@ use sagittal_image::Tap;
 use sagittal_nets::NetworkConfig;
 use std::ops::Range;
 
-const F32: u64 = 4;
+const F32: f64 = 4.0;
 /// The program with its threads' own buffers.
-const PROGRAM_BYTES: u64 = 100 << 20;
+const PROGRAM_BYTES: f64 = 1e8;
+/// Voxels of an image beyond which its tiles are not counted: there are enough for any batch.
+const MOST_COUNTED: f64 = 1e9;
 
 /// A prediction as its memory sees it.
 pub(crate) struct Work<'a> {
@@ -34,21 +36,26 @@ pub(crate) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Bytes at the peak, in blocks of `n_rows` rows of the input.
+    /// Bytes at the peak, in blocks of `n_rows` rows of the input. In floating point: a wrong spacing makes numbers that no
+    /// integer holds.
     pub(crate) fn bytes(&self, n_rows: usize) -> u64 {
-        let (input, working) = (self.n_voxels as u64, self.working.iter().product::<usize>() as u64);
-        let channels = self.n_channels as u64;
+        let (input, working) = (self.n_voxels as f64, self.n_working());
+        let channels = self.n_channels as f64;
         // The image as read, turned and preprocessed; the mask of what is not zero takes less than one more number.
-        let preprocessing = F32 * (input * (2 * channels + 1) + working * channels);
-        let n_values = (self.network.classes + usize::from(self.window.disagreement)) as u64;
+        let preprocessing = F32 * (input * (2.0 * channels + 1.0) + working * channels);
+        let n_values = (self.network.classes + usize::from(self.window.disagreement)) as f64;
         let rows_in = self.blocks(n_rows).map(|rows| rows_needed(&self.taps[1], &rows).len()).max().unwrap_or(0);
-        let front = self.window.tile[0].min(self.working[0]) * rows_in * self.working[2];
-        let slices = 3 * n_rows * self.taps[2].len();
-        let soft = self.n_soft as u64 + if self.n_soft > 0 { 2 } else { 0 };
+        let front = self.window.tile[0].min(self.working[0]) as f64 * rows_in as f64 * self.working[2] as f64;
+        let slices = 3.0 * n_rows as f64 * self.taps[2].len() as f64;
+        let soft = self.n_soft as f64 + if self.n_soft > 0 { 2.0 } else { 0.0 };
         // Labels of two bytes in three forms while they are turned back.
-        let held = F32 * (working * self.network.input_channels as u64 + input * soft) + 6 * input;
-        let predicting = held + F32 * n_values * (front + slices) as u64 + self.network_bytes();
-        PROGRAM_BYTES + preprocessing.max(predicting)
+        let held = F32 * (working * self.network.input_channels as f64 + input * soft) + 6.0 * input;
+        let predicting = held + F32 * n_values * (front + slices) + self.network_bytes();
+        (PROGRAM_BYTES + preprocessing.max(predicting)) as u64
+    }
+
+    fn n_working(&self) -> f64 {
+        self.working.iter().map(|n| *n as f64).product()
     }
 
     /// The input's rows in blocks of `n_rows`.
@@ -67,9 +74,8 @@ impl Work<'_> {
 
     /// One batch of tiles in the network, its weights (in the file's order and in that of the processor), and the room
     /// in which weights are read.
-    fn network_bytes(&self) -> u64 {
+    fn network_bytes(&self) -> f64 {
         let config = self.network;
-        let batch = tiles_per_batch(self.window.tile) as u64;
         let mut size = self.window.tile;
         let (mut skips, mut deepest) = (0, 0);
         for (stride, &features) in config.strides.iter().zip(&config.features) {
@@ -83,6 +89,15 @@ impl Work<'_> {
         let finest = tile * config.features[0] as u64;
         let heads = tile * (config.features[0] + 2 * config.classes) as u64;
         let activations = deepest.max(skips + finest).max(3 * finest).max(heads) + 2 * tile * config.input_channels as u64;
-        F32 * (batch * activations + 3 * config.n_parameters() * self.n_networks as u64)
+        F32 * (self.batch() as f64 * activations as f64 + 3.0 * config.n_parameters() as f64 * self.n_networks as f64)
+    }
+
+    /// Tiles that go through the network together; small images have fewer than would fit.
+    fn batch(&self) -> usize {
+        let most = tiles_per_batch(self.window.tile);
+        if self.n_working() > MOST_COUNTED {
+            return most;
+        }
+        most.min(self.window.n_tiles(self.working, &(0..self.working[1])) << self.window.mirror_axes.len())
     }
 }

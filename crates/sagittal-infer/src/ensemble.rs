@@ -382,6 +382,33 @@ mod tests {
     }
 
     #[test]
+    fn blocks_that_fit_the_memory_give_the_same_as_all_at_once() {
+        let geometry = Geometry::volume([12, 30, 20], [2.0, 1.0, 1.3]);
+        let channel = Volume::new(geometry.shape, (0..7200).map(|v| ((v * 31) % 97) as f32 + 1.0).collect());
+        let image = Image { channels: vec![channel], geometry: geometry.clone(), header: Default::default() };
+        let (ensemble, all) = (ensemble(), PredictOptions { probabilities: true, uncertainty: true, ..PredictOptions::default() });
+        let whole = ensemble.cost(&geometry, all).unwrap();
+        assert_eq!(whole.n_blocks, 1);
+        let expected = ensemble.predict("x", image.clone(), all, &mut |_, _| ControlFlow::Continue(())).unwrap();
+        let blocks = PredictOptions { memory_bytes: Some(whole.bytes - 1), ..all };
+        let cost = ensemble.cost(&geometry, blocks).unwrap();
+        assert!(cost.n_blocks > 1 && cost.bytes < whole.bytes, "{cost:?}, all at once {whole:?}");
+        let (mut last, mut n_calls) = ((0, 1), 0);
+        let found = ensemble.predict("x", image.clone(), blocks, &mut |done, total| {
+            (last, n_calls) = ((done, total), n_calls + 1);
+            ControlFlow::Continue(())
+        });
+        let found = found.unwrap();
+        assert!(last.0 == last.1 && n_calls > 1, "{last:?}");
+        assert_eq!(found.labels, expected.labels);
+        for (a, b) in found.probabilities.unwrap().iter().zip(&expected.probabilities.unwrap()) {
+            assert!(a.voxels().iter().zip(b.voxels()).all(|(a, b)| (a - b).abs() < 1e-5));
+        }
+        let nothing = PredictOptions { memory_bytes: Some(1), ..all };
+        assert!(matches!(ensemble.predict("x", image, nothing, &mut |_, _| ControlFlow::Continue(())), Err(InferError::Memory { .. })));
+    }
+
+    #[test]
     fn labels_lie_where_the_image_does_whatever_its_orientation() {
         // Slices of 2 mm, resampled to 1 mm; a frame of zeros, different on every side, is cut off and comes back as background.
         let upright = Geometry::volume([10, 16, 20], [2.0, 1.0, 1.0]);

@@ -35,8 +35,8 @@ pub enum InferError {
     },
     /// The image does not fit the memory, whatever is done.
     #[error(
-        "predicting the image takes {needed:.1} GB of memory even in blocks, and {limit:.1} GB are allowed: on the model's spacing it has {x} x {y} x {z} voxels; check its spacing, or allow more with --memory",
-        needed = *needed_bytes as f64 / 1e9, limit = *limit_bytes as f64 / 1e9, z = working[0], y = working[1], x = working[2]
+        "predicting the image takes {needed:.0} MB of memory even in blocks, and {limit:.0} MB are allowed: on the model's spacing it has {x} x {y} x {z} voxels; check its spacing, or allow more with --memory",
+        needed = *needed_bytes as f64 / 1e6, limit = *limit_bytes as f64 / 1e6, z = working[0], y = working[1], x = working[2]
     )]
     Memory {
         /// Its shape on the plan's spacing, `[Z, Y, X]`.

@@ -120,3 +120,55 @@ fn a_model_that_is_not_there_is_wrong_use() {
         .exits(2)
         .says("nowhere.safetensors does not exist; expected a model");
 }
+
+#[test]
+fn probabilities_uncertainty_and_calibration_fit_the_labels() {
+    let place = tempfile::tempdir().unwrap();
+    train_a_model(place.path());
+    // The same network, as if fold 0 had been trained: it holds out a case to calibrate on.
+    fs::create_dir(place.path().join("run/fold_0")).unwrap();
+    fs::copy(place.path().join("run/fold_all/model.safetensors"), place.path().join("run/fold_0/model.safetensors")).unwrap();
+    fs::remove_dir_all(place.path().join("run/fold_all")).unwrap();
+    let image = place.path().join("set/images/b.nii.gz");
+    let call = ["predict", "run", image.to_str().unwrap(), "-o", "out", "--probabilities", "--uncertainty", "--flag-below", "1", "--json"];
+    let json = sagittal(place.path(), &call).exits(0).json();
+    // No untrained network is wholly sure.
+    assert_eq!(json["flagged"], json!(["b"]));
+    let labels = io::read_label_map(&place.path().join("out/b.nii.gz")).unwrap();
+    let classes = io::read_probabilities(&place.path().join("out/b.npz")).unwrap();
+    assert_eq!(classes.len(), 3);
+    let map = |name: &str| io::read_image(&place.path().join(format!("out/{name}/b.nii.gz"))).unwrap().channels.swap_remove(0);
+    let (entropy, disagreement) = (map("entropy"), map("disagreement"));
+    for (i, label) in labels.labels.voxels().iter().enumerate() {
+        let p: Vec<f32> = classes.iter().map(|class| class.voxels()[i]).collect();
+        assert!(
+            (p.iter().sum::<f32>() - 1.0).abs() < 1e-5 && p[usize::from(*label)] >= p[0].max(p[1]).max(p[2]),
+            "voxel {i}: {p:?}, {label}"
+        );
+        let expected = p.iter().map(|p| if *p > 0.0 { -p * p.ln() } else { 0.0 }).sum::<f32>() / 3f32.ln();
+        assert!((entropy.voxels()[i] - expected).abs() < 1e-4, "voxel {i}: {p:?}, entropy {}", entropy.voxels()[i]);
+        assert!((0.0..=1.0).contains(&disagreement.voxels()[i]));
+    }
+    let quality: serde_json::Value = serde_json::from_slice(&fs::read(place.path().join("out/quality.json")).unwrap()).unwrap();
+    assert_eq!((&quality["cases"][0]["case"], &quality["cases"][0]["flagged"]), (&json!("b"), &json!(true)));
+
+    // In next to no memory there is an error that says what would help.
+    let first = fs::read(place.path().join("out/b.nii.gz")).unwrap();
+    let call = sagittal(place.path(), &["predict", "run", image.to_str().unwrap(), "-o", "out", "--memory", "1M"]).exits(1);
+    call.prints("allow more with --memory");
+
+    let json = sagittal(place.path(), &["calibrate", "run", "--json"]).exits(0).json();
+    let fold = &json["folds"][0];
+    let loss = |when: &str| fold[when]["negative_log_likelihood"].as_f64().unwrap();
+    assert!(loss("after") <= loss("before") + 1e-9 && fold["cases"].as_u64().unwrap() >= 1, "{json}");
+    // The labels stay, the probabilities change unless the temperature is 1.
+    sagittal(place.path(), &["predict", "run", image.to_str().unwrap(), "-o", "out", "--probabilities"]).exits(0);
+    assert_eq!(fs::read(place.path().join("out/b.nii.gz")).unwrap(), first);
+    let softer = io::read_probabilities(&place.path().join("out/b.npz")).unwrap();
+    let temperature = fold["temperature"].as_f64().unwrap() as f32;
+    let log_ratio = |classes: &[Volume<f32>], i: usize| (classes[1].voxels()[i] / classes[0].voxels()[i]).ln();
+    for i in 0..labels.labels.voxels().len() {
+        let (before, after) = (log_ratio(&classes, i), log_ratio(&softer, i));
+        assert!((before - temperature * after).abs() < 1e-2 * (1.0 + before.abs()), "voxel {i}: {before} {after} {temperature}");
+    }
+}
