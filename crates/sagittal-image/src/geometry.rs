@@ -89,7 +89,8 @@ impl Geometry {
         }
         for (axis, (&expected, &found)) in WORLD_NAMES.into_iter().zip(self.origin_mm.iter().zip(&other.origin_mm)) {
             if differ(expected, found) {
-                return Err(GeometryMismatch::Origin { axis, expected, found });
+                // Plus zero: a negative one would be written `-0`.
+                return Err(GeometryMismatch::Origin { axis, expected: expected + 0.0, found: found + 0.0 });
             }
         }
         for axis in axes {

@@ -136,6 +136,12 @@ impl Score {
         self.row().3
     }
 
+    /// Whether it is a length, in the unit of distances.
+    pub fn is_distance(self) -> bool {
+        // They stand together in the list.
+        (Self::CentreDistance..=Self::MedianPredictionToReference).contains(&self)
+    }
+
     /// The score of a label; `None` where it is not defined or was not asked for.
     pub fn of(self, label: &LabelScore) -> Option<f64> {
         self.row().4(label)

@@ -127,7 +127,7 @@ impl SurfaceDistances {
         let mut both = [forth.as_slice(), back].concat();
         sort(&mut both);
         let larger = |share| Some(percentile(forth, share)?.max(percentile(back, share)?));
-        let within: f64 = both.iter().filter(|element| element.distance <= tolerance).map(|element| element.size).sum();
+        let within: f64 = both.iter().filter(|element| element.distance <= tolerance).fold(0.0, |sum, element| sum + element.size);
         SurfaceScore {
             hausdorff: larger(1.0),
             hausdorff95: larger(0.95),

@@ -9,6 +9,9 @@
 //! | empty | empty | `None` | `None` | `None` |
 //! | empty | not empty | 0 | 0 | `None` |
 //! | not empty | empty | 0 | `None` | 0 |
+//!
+//! Where both masks hold something and one of them has no centre line (a solid block can be thinned until nothing is left, as with
+//! scikit-image), clDice is `None`.
 
 use sagittal_image::{Components, Volume};
 use serde::{Deserialize, Serialize};
@@ -45,9 +48,11 @@ pub fn vessel_score(masks: Option<&MaskPair>) -> VesselScore {
     let precision = inside(&predicted_line, &masks.reference);
     let sensitivity = inside(&reference_line, &masks.prediction);
     let harmonic = |p: f64, s: f64| if p + s > 0.0 { 2.0 * p * s / (p + s) } else { 0.0 };
+    let is_empty = |mask: &Volume<bool>| !mask.voxels().contains(&true);
     let dice = match (precision, sensitivity) {
-        (None, None) => None,
-        (p, s) => Some(harmonic(p.unwrap_or(0.0), s.unwrap_or(0.0))),
+        (Some(p), Some(s)) => Some(harmonic(p, s)),
+        // One mask holds nothing; or it holds something that has no centre line, of which nothing can be said.
+        _ => (is_empty(&masks.prediction) != is_empty(&masks.reference)).then_some(0.0),
     };
     VesselScore {
         centreline_dice: dice,
@@ -79,5 +84,21 @@ mod tests {
         assert_eq!(score("#..", "..#"), [Some(0.0); 3]);
         // A line of four of which two are found, and nothing else.
         assert_eq!(score("####", "##.."), [Some(2.0 / 3.0), Some(1.0), Some(0.5)]);
+    }
+
+    #[test]
+    fn a_block_that_is_thinned_to_nothing_has_no_score() {
+        let mask = |n_slices: usize| Volume::new([4, 4, 4], (0..64).map(|i| i / 16 < n_slices).collect::<Vec<bool>>());
+        let (block, none) = (mask(4), mask(0));
+        assert!(!centre_lines(&block).voxels().contains(&true), "as scikit-image's");
+        let line = Volume::new([4, 4, 4], (0..64).map(|i| i / 4 == 5).collect::<Vec<bool>>());
+        let score = |prediction: &Volume<bool>, reference: &Volume<bool>| {
+            let (prediction, reference) = (prediction.clone(), reference.clone());
+            vessel_score(Some(&MaskPair { prediction, reference, spacing: [1.0; 3], rank: Rank::Three })).centreline_dice
+        };
+        assert_eq!([score(&block, &line), score(&line, &block), score(&block, &block)], [None; 3]);
+        // What should not be there, or is missed, is known even so.
+        assert_eq!([score(&block, &none), score(&none, &block)], [Some(0.0); 2]);
+        assert_eq!(score(&line, &line), Some(1.0));
     }
 }
