@@ -9,10 +9,11 @@ use sagittal_image::{
     Image, LabelMap, Volume,
     io::{image_stem, read_image, read_label_map},
 };
-use sagittal_metrics::{Bootstrap, CaseScore, LabelName, Metrics, ScoredRegion, score_case};
+use sagittal_metrics::{
+    Bootstrap, CaseScore, LabelName, Metrics, PooledProbability, ProbabilityScore, ScoredRegion, probability::ReliabilityBin, score_case,
+};
 use sagittal_report::{
-    CasePicture, Compared, Palette, ProbabilityScores, Progress, ReliabilityBin, ReportInput, TrainingGif, html, progress_png,
-    representative_cases, three_planes,
+    CasePicture, Compared, Curves, Palette, Progress, ReportInput, TrainingGif, html, progress_png, representative_cases, three_planes,
 };
 
 const EPOCHS: usize = 30;
@@ -122,22 +123,32 @@ fn bent(truth: &LabelMap, strength: f64, phase: f64) -> LabelMap {
 }
 
 /// Made-up curves of two labels: a power law as ROC, and probabilities that promise too much.
-fn labels_of_curves() -> Vec<ProbabilityScores> {
+fn labels_of_curves() -> Vec<Curves> {
     let of = |(name, power): (&str, f64)| {
         let share = |i: usize| i as f64 / 40.0;
         let bin = |i: usize| {
             let predicted = i as f64 / 10.0 + 0.05;
-            ReliabilityBin { predicted, observed: predicted.powf(1.0 + power), n: 2000 - 380 * (i.min(9 - i)) as u64 }
+            ReliabilityBin {
+                mean_probability: predicted,
+                share_positive: predicted.powf(1.0 + power),
+                n: 2000 - 380 * (i.min(9 - i)) as u64,
+            }
         };
-        ProbabilityScores {
-            name: name.into(),
-            roc: (0..=40).map(|i| [share(i).powf(2.0), share(i).powf(2.0 * power)]).collect(),
+        let score = ProbabilityScore {
             roc_auc: Some(1.0 / (1.0 + power)),
-            precision_recall: (0..=40).map(|i| [share(i), 1.0 - 0.9 * share(i).powf(1.0 / power)]).collect(),
             average_precision: Some(1.0 - 0.9 / (1.0 + 1.0 / power)),
-            reliability: (0..10).map(bin).collect(),
             calibration_error: Some(0.04),
-        }
+            ..ProbabilityScore::default()
+        };
+        let pooled = PooledProbability {
+            score,
+            roc_auc_error_at_most: 0.0,
+            best_threshold: None,
+            reliability: (0..10).map(bin).collect(),
+            roc: (0..=40).map(|i| [share(i).powf(2.0), share(i).powf(2.0 * power)]).collect(),
+            precision_recall: (0..=40).map(|i| [share(i), 1.0 - 0.9 * share(i).powf(1.0 / power)]).collect(),
+        };
+        Curves { name: name.into(), pooled }
     };
     [("anterior", 0.08), ("posterior", 0.15)].map(of).to_vec()
 }

@@ -2,7 +2,7 @@
 
 use sagittal_metrics::Metrics;
 
-use crate::{ProbabilityScores, Progress};
+use crate::{Curves, Progress};
 
 /// A run, as the page shows it. Whatever is not known yet is `None` or empty, and its section says so or is left out.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +26,7 @@ pub struct ReportInput {
     /// Scores of whole images; `None` before they were evaluated.
     pub metrics: Option<Metrics>,
     /// Scores of predicted probabilities, per label; empty before they were evaluated.
-    pub probabilities: Vec<ProbabilityScores>,
+    pub probabilities: Vec<Curves>,
     /// Pictures of cases, in the order they are shown.
     pub pictures: Vec<CasePicture>,
     /// The training GIF's file.

@@ -46,7 +46,7 @@ pub use palette::Palette;
 pub use panels::{Compared, Overlay, Panels, Zoom};
 pub use plane::{Plane, Slice};
 pub use planes::{Look, one_slice, planes, three_planes};
-pub use probability::{ProbabilityScores, ReliabilityBin};
+pub use probability::Curves;
 pub use progress::{Progress, ProgressRecord};
 pub use slices::{montage, sweep};
 pub use surface::{surface, turning_surface};

@@ -1,124 +1,69 @@
 //! Scores of many cases as charts: their distributions, sizes against the truth, and cases from worst to best.
 //!
-//! Which scores there are is read off the scores themselves, in the form in which they are kept: a score that an evaluation adds is drawn
-//! without a change here.
+//! Which scores there are, `sagittal-metrics` knows ([`Score::all`]): one that is added there is drawn without a change here.
 
-use sagittal_metrics::{Bootstrap, CaseScore, LabelScore, Metrics, Summary};
-use serde_json::Value;
+use sagittal_metrics::{Better, Bootstrap, CaseScore, Metrics, Score, Summary};
 
 use crate::{
     chart::{Chart, Guide, Series, XAxis, label},
     distribution::{Distribution, Row},
 };
 
-/// Fields of a label's scores that are no scores of how well it was found.
-const NO_SCORES: [&str; 9] = [
-    "label",
-    "true_positive",
-    "false_positive",
-    "false_negative",
-    "true_negative",
-    "reference_volume",
-    "prediction_volume",
-    "threshold",
-    "tolerance",
+/// What is looked at first, as far as there is any of it.
+const FIRST: [Score; 8] = [
+    Score::Dice,
+    Score::Hausdorff95,
+    Score::SurfaceDice,
+    Score::CentrelineDice,
+    Score::LesionF1,
+    Score::Sensitivity,
+    Score::Precision,
+    Score::RelativeVolumeDifference,
 ];
-/// Parts whose scores say by themselves what they are of.
-const SELF_NAMED: [&str; 3] = ["surface", "vessels", "probability"];
-/// How fields are called that their own names do not say well.
-const TITLES: [(&str, &str); 10] = [
-    ("dice", "Dice"),
-    ("iou", "IoU"),
-    ("hausdorff", "Hausdorff distance"),
-    ("hausdorff95", "Hausdorff distance, 95th percentile"),
-    ("roc_auc", "Area under the ROC"),
-    ("average", "Average surface distance"),
-    ("median", "Median surface distance"),
-    ("surface_dice", "Surface Dice"),
-    ("centreline_dice", "Centreline Dice"),
-    ("lesions_mean_dice", "Mean Dice of lesions"),
-];
-/// Scores that lie between 0 and 1 and are read from 1 down.
-const FRACTIONS: [&str; 5] = ["dice", "iou", "precision", "sensitivity", "specificity"];
 /// Limits of agreement are the bias and so many standard deviations (Bland and Altman 1986).
 const LIMITS_SD: f64 = 1.96;
 /// Fewer cases have no spread worth a line.
 const FEWEST_FOR_LIMITS: usize = 3;
 
-/// A distribution for every score that is defined in some case, in the order in which scores are kept.
+/// A distribution for every score that is defined in some case: those of [`FIRST`], then the others in the order of files.
 pub(crate) fn distributions(metrics: &Metrics) -> Vec<Distribution> {
-    let mut found: Vec<(String, Distribution)> = Vec::new();
-    // Distances of all cases are in one unit, which stands once for all of them.
-    let kept = serde_json::to_value(metrics).unwrap_or_default();
-    let unit = kept["distances"]["unit"].as_str();
-    for case in &metrics.cases {
-        for (idx, score) in case.labels.iter().enumerate() {
-            for (key, value, own_unit) in numbers_of(score) {
-                let position = found.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
-                    let rows =
-                        metrics.labels.iter().enumerate().map(|(colour, label)| Row { name: label.name.clone(), colour, values: vec![] });
-                    found.push((
-                        key.clone(),
-                        Distribution { title: title(&key, own_unit.as_deref().or(unit)), at_least: at_least(&key), rows: rows.collect() },
-                    ));
-                    found.len() - 1
-                });
-                found[position].1.rows[idx].values.push((case.case.clone(), value));
-            }
-        }
-    }
-    found.into_iter().map(|(_, distribution)| distribution).filter(|distribution| !distribution.is_empty()).collect()
+    let found = metrics.scores();
+    let first = FIRST.into_iter().filter(|score| found.contains(score));
+    let others = found.iter().copied().filter(|score| !FIRST.contains(score));
+    let row = |score: Score, idx: usize, name: &str| {
+        let values = metrics.cases.iter().filter_map(|case| Some((case.case.clone(), score.of(case.labels.get(idx)?)?)));
+        Row { name: name.to_owned(), colour: idx, values: values.collect() }
+    };
+    let distribution = |score: Score| Distribution {
+        title: title(score, metrics),
+        at_least: match score.better() {
+            Better::Higher => Some((1.0, 1.0)),
+            Better::NearZero => Some((0.0, 0.0)),
+            Better::Lower => None,
+        },
+        rows: metrics.labels.iter().enumerate().map(|(idx, label)| row(score, idx, &label.name)).collect(),
+    };
+    first.chain(others).map(distribution).filter(|distribution| !distribution.is_empty()).collect()
 }
 
-/// Every number that scores a label: its key, the number, and its unit where the scores say one.
-fn numbers_of(score: &LabelScore) -> Vec<(String, f64, Option<String>)> {
-    let mut numbers = Vec::new();
-    // Scores that cannot be written as JSON do not exist: the file of scores is made of them.
-    if let Ok(value) = serde_json::to_value(score) {
-        collect(&value, None, &mut numbers);
-    }
-    numbers
-}
-
-/// `part` is the name of the part of the scores that `value` is: the precision of lesions is another one than that of voxels.
-fn collect(value: &Value, part: Option<&str>, numbers: &mut Vec<(String, f64, Option<String>)>) {
-    let Some(fields) = value.as_object() else { return };
-    let unit = fields.get("distance_unit").or_else(|| fields.get("unit")).and_then(Value::as_str).map(str::to_owned);
-    for (key, value) in fields {
-        match value {
-            Value::Number(number) if !NO_SCORES.contains(&key.as_str()) && !key.starts_with("n_") => {
-                let name = match part {
-                    Some(part) if !SELF_NAMED.contains(&part) && !key.starts_with(part) => format!("{part}_{key}"),
-                    _ => key.clone(),
-                };
-                numbers.extend(number.as_f64().map(|number| (name, number, unit.clone())));
-            }
-            Value::Object(_) => collect(value, Some(key), numbers),
-            _ => {}
-        }
-    }
-}
-
-/// A field's name for people: `average_mm` is `Average, mm`.
-fn title(key: &str, unit: Option<&str>) -> String {
-    let (stem, own_unit) = key.strip_suffix("_mm").map_or((key, None), |stem| (stem, Some("mm")));
-    let known = TITLES.iter().find(|(known, _)| *known == stem).map(|(_, title)| (*title).to_owned());
-    let words = known.unwrap_or_else(|| {
-        let words = stem.replace('_', " ");
-        let mut letters = words.chars();
-        letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
-    });
-    let is_distance = ["hausdorff", "average", "median"].iter().any(|start| stem.starts_with(start)) && stem != "average_precision"
-        || stem.ends_with("distance");
-    match own_unit.or(unit.filter(|_| is_distance)) {
-        Some(unit) => format!("{words}, {unit}"),
-        None => words,
-    }
-}
-
-fn at_least(key: &str) -> Option<(f64, f64)> {
-    let is_fraction = FRACTIONS.contains(&key) || key.ends_with("dice");
-    if is_fraction { Some((1.0, 1.0)) } else { None }
+/// A score's name with its unit, as a heading.
+fn title(score: Score, metrics: &Metrics) -> String {
+    let words = score.title();
+    let first_word = words.split(' ').next().unwrap_or_default();
+    // Dice and clDice are names.
+    let is_plain = first_word.chars().all(char::is_lowercase);
+    let mut letters = words.chars();
+    let heading = match letters.next() {
+        Some(letter) if is_plain => letter.to_uppercase().chain(letters).collect(),
+        _ => words.to_owned(),
+    };
+    let sizes = || metrics.cases.iter().flat_map(|case| &case.labels).map(|label| label.volume_unit);
+    let unit = match score {
+        Score::VolumeDifference => sizes().next().filter(|unit| sizes().all(|other| other == *unit)).map(|unit| unit.to_string()),
+        _ if score.is_distance() => metrics.distances.as_ref().map(|distances| distances.unit.name().to_owned()),
+        _ => None,
+    };
+    unit.map_or(heading.clone(), |unit| format!("{heading}, {unit}"))
 }
 
 /// Predicted sizes against true ones, one chart per label: the difference over the mean of both, with bias and limits of agreement

@@ -6,7 +6,7 @@ use sagittal_metrics::{Metrics, Summary};
 
 use super::{escape, interval, score};
 use crate::{
-    ProbabilityScores, chart, distribution,
+    Curves, chart, distribution,
     palette::{Palette, hex},
     probability, scores,
 };
@@ -44,8 +44,8 @@ pub(super) fn summary(page: &mut String, metrics: &Metrics) {
 }
 
 /// The curves of probabilities, if there are any.
-pub(super) fn probabilities(page: &mut String, scores: &[ProbabilityScores]) {
-    let drawn: Vec<String> = probability::charts(scores).iter().map(chart::svg).collect();
+pub(super) fn probabilities(page: &mut String, curves: &[Curves]) {
+    let drawn: Vec<String> = probability::charts(curves).iter().map(chart::svg).collect();
     if !drawn.is_empty() {
         page.push_str("<section><h2>Probabilities</h2>");
         charts(page, &drawn, drawn.len(), "");

@@ -1,7 +1,10 @@
-use sagittal_metrics::{Bootstrap, CaseScore, FailedCase, LabelName, LabelScore, Metrics, Overlap, VolumeUnit};
+use sagittal_metrics::{
+    Bootstrap, CaseScore, FailedCase, LabelName, LabelScore, Metrics, Overlap, PooledProbability, ProbabilityScore, VolumeUnit,
+    probability::ReliabilityBin,
+};
 
 use super::*;
-use crate::{CasePicture, CaseRole, ProbabilityScores, Progress, ReliabilityBin};
+use crate::{CasePicture, CaseRole, Curves, Progress};
 
 const NASTY: &str = "<script>alert('x')</script>&\"quoted\"";
 
@@ -23,12 +26,16 @@ fn input(n_cases: usize, n_labels: u16) -> ReportInput {
         metrics: Some(Metrics::new(labels, ScoredRegion::FieldOfView, (0..n_cases).map(case).collect(), failed, &Bootstrap::default())),
         pictures: vec![CasePicture { case: NASTY.into(), role: CaseRole::Worst, dice: None, png: vec![1, 2, 3] }],
         progress: Progress::parse("{\"epoch\":1,\"training_loss\":1.0,\"validation_dice\":[null,0.5]}\nbroken"),
-        probabilities: vec![ProbabilityScores {
+        probabilities: vec![Curves {
             name: NASTY.into(),
-            roc: vec![[0.0, 0.0], [f64::NAN, 0.3], [1.0, 1.0]],
-            precision_recall: vec![[0.0, 1.0]],
-            reliability: vec![ReliabilityBin { predicted: 0.5, observed: f64::NAN, n: 3 }],
-            ..ProbabilityScores::default()
+            pooled: PooledProbability {
+                score: ProbabilityScore::default(),
+                roc_auc_error_at_most: 0.0,
+                best_threshold: None,
+                roc: vec![[0.0, 0.0], [f64::NAN, 0.3], [1.0, 1.0]],
+                precision_recall: vec![[0.0, 1.0]],
+                reliability: vec![ReliabilityBin { mean_probability: 0.5, share_positive: f64::NAN, n: 3 }],
+            },
         }],
         training_gif: Some(vec![1]),
         provenance: vec![(NASTY.into(), NASTY.into())],

@@ -1,6 +1,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use sagittal_metrics::{LabelName, Overlap, ScoredRegion};
+use sagittal_image::{Geometry, LabelMap, Volume};
+use sagittal_metrics::{
+    DistanceUnit, Distances, LabelName, LabelScore, Overlap, ScoreOptions, ScoredRegion, SurfaceOptions, score_case_with,
+};
 
 use super::*;
 
@@ -21,36 +24,30 @@ fn metrics(true_positives: &[u64]) -> Metrics {
 }
 
 #[test]
-fn every_score_that_is_kept_has_a_distribution_and_counts_have_none() {
+fn every_score_that_some_case_has_has_a_distribution_and_what_matters_comes_first() {
     let found = distributions(&metrics(&[3, 8, 20]));
     let titles: Vec<&str> = found.iter().map(|one| one.title.as_str()).collect();
-    assert!(titles.starts_with(&["Dice", "IoU"]), "{titles:?}");
-    assert!(!titles.iter().any(|title| title.contains("positive") || title.contains("volume") || *title == "Label"), "{titles:?}");
+    assert_eq!(titles, ["Dice", "IoU"], "the other scores of the file are not there");
     let dice: Vec<f64> = found[0].rows[0].values.iter().map(|(_, value)| *value).collect();
     assert_eq!(dice, [6.0 / 9.0, 16.0 / 19.0, 40.0 / 43.0]);
     assert!(distributions(&metrics(&[])).is_empty());
-}
 
-#[test]
-fn scores_of_tomorrow_are_found_by_their_fields() {
-    let value = serde_json::json!({
-        "label": 1, "dice": 0.5, "true_positive": 4, "distance_unit": "mm", "hausdorff": 3.0,
-        "surface": { "average_mm": 0.25, "n_points": 7, "tolerance": 2.0, "surface_dice": null, "list": [1.0] },
-        "lesions": { "precision": 0.75, "n_found": 3 }, "probability": { "roc_auc": 0.5, "at_threshold": { "threshold": 0.4, "dice": 0.6 } },
-    });
-    let mut numbers = Vec::new();
-    collect(&value, None, &mut numbers);
-    let titles: Vec<(String, f64)> = numbers.iter().map(|(key, number, unit)| (title(key, unit.as_deref()), *number)).collect();
-    let expected = [
-        ("Dice", 0.5),
-        ("Hausdorff distance, mm", 3.0),
-        ("Average surface distance, mm", 0.25),
-        ("Lesions precision", 0.75),
-        ("Area under the ROC", 0.5),
-        ("At threshold dice", 0.6),
-    ];
-    assert_eq!(titles, expected.map(|(title, number)| (title.to_owned(), number)));
-    assert_eq!(title("net_volume_error", None), "Net volume error");
+    let map = |voxels: &[u16]| LabelMap {
+        labels: Volume::new([1, 1, 6], voxels.to_vec()),
+        geometry: Geometry::volume([1, 1, 6], [2.0; 3]),
+        header: Default::default(),
+    };
+    let options = ScoreOptions { surface: Some(SurfaceOptions::default()), vessels: true, ..ScoreOptions::default() };
+    let scores = score_case_with(&map(&[1, 1, 1, 0, 0, 0]), &map(&[0, 1, 1, 1, 0, 0]), &[1], None, options).unwrap();
+    let labels = vec![LabelName { value: 1, name: "head".into() }];
+    let case = CaseScore::new("a", scores);
+    let mut all = Metrics::new(labels, ScoredRegion::WholeImage, vec![case], vec![], &Bootstrap { n_resamples: 10, seed: 0 });
+    all.distances = Some(Distances::new(DistanceUnit::Millimetre, SurfaceOptions::default()));
+    let titles: Vec<String> = distributions(&all).into_iter().map(|one| one.title).collect();
+    assert_eq!(titles[..4], ["Dice", "HD95, mm", "Surface Dice", "clDice"], "{titles:?}");
+    for title in ["Volume difference, ml", "Distance of centres, mm", "Average distance, mm", "Components too many"] {
+        assert!(titles.iter().any(|found| found == title), "{title} in {titles:?}");
+    }
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! The signed distance of every voxel to the border of a label, in mm.
-//!
-//! Exact Euclidean distances along one axis after the other (Felzenszwalb and Huttenlocher 2012, "Distance transforms of sampled
-//! functions"), in time linear in the voxels.
 
-/// Larger than any distance, and finite so that differences of it are numbers.
-const FAR: f32 = 1e20;
+use rayon::prelude::*;
+use sagittal_image::{NearestSet, Volume};
+
+/// Larger than any distance in mm, and finite so that differences of it are numbers.
+const FAR_MM: f64 = 1e10;
 
 /// Positive inside of `mask`, negative outside: the distance to the nearest voxel of the other side, whose border lies half way. Voxels across
-/// `apart`, if it is given, do not count; a slice without any of the other side is [`FAR`] from it.
+/// `apart`, if it is given, do not count; a slice without any of the other side is [`FAR_MM`] from it.
 ///
 /// # Shapes
 /// - `mask`, and the result: `shape`, `[Z, Y, X]`
@@ -15,56 +15,16 @@ const FAR: f32 = 1e20;
 /// # Panics
 /// If the mask does not fill its shape (a programming error).
 pub(super) fn signed_mm(mask: &[bool], shape: [usize; 3], spacing_mm: [f64; 3], apart: Option<usize>) -> Vec<f32> {
-    assert_eq!(mask.len(), shape.iter().product::<usize>(), "the mask fills its shape");
-    let squared = |to: bool| {
-        let mut field: Vec<f32> = mask.iter().map(|&inside| if inside == to { 0.0 } else { FAR }).collect();
-        for axis in (0..3).filter(|axis| Some(*axis) != apart) {
-            along(&mut field, shape, axis, spacing_mm[axis]);
-        }
-        field
+    let mask = Volume::new(shape, mask.to_vec());
+    let spacing_mm = [0, 1, 2].map(|axis| if Some(axis) == apart { FAR_MM } else { spacing_mm[axis] });
+    let [to_outside, to_inside] = [false, true].map(|side| NearestSet::of(&mask, spacing_mm, |&inside| inside == side));
+    let signed = |(idx, &inside): (usize, &bool)| {
+        let at = [idx / (shape[1] * shape[2]), idx / shape[2] % shape[1], idx % shape[2]];
+        let other = if inside { &to_outside } else { &to_inside };
+        let distance = other.distance(at).unwrap_or(FAR_MM).min(FAR_MM) as f32;
+        if inside { distance } else { -distance }
     };
-    let (to_outside, to_inside) = (squared(false), squared(true));
-    to_outside.iter().zip(&to_inside).map(|(outside, inside)| outside.sqrt() - inside.sqrt()).collect()
-}
-
-/// Replaces every line along `axis` by the lower envelope of the parabolas that stand on its points.
-fn along(field: &mut [f32], shape: [usize; 3], axis: usize, step: f64) {
-    let n = shape[axis];
-    let stride = [shape[1] * shape[2], shape[2], 1][axis];
-    let (mut line, mut apex, mut until) = (vec![0.0; n], vec![0usize; n], vec![0.0; n + 1]);
-    for start in (0..field.len()).filter(|idx| (idx / stride).is_multiple_of(n.max(1))) {
-        for (i, value) in line.iter_mut().enumerate() {
-            *value = f64::from(field[start + i * stride]);
-        }
-        // Parabolas that are lowest somewhere, from left to right, and where the next one takes over.
-        let mut n_lowest = 0;
-        for i in 0..n {
-            if line[i] >= f64::from(FAR) {
-                continue;
-            }
-            let crossing = |j: usize| {
-                let (a, b) = (i as f64 * step, j as f64 * step);
-                ((line[i] + a * a) - (line[j] + b * b)) / (2.0 * (a - b))
-            };
-            while n_lowest > 0 && crossing(apex[n_lowest - 1]) <= until[n_lowest - 1] {
-                n_lowest -= 1;
-            }
-            until[n_lowest] = if n_lowest == 0 { f64::NEG_INFINITY } else { crossing(apex[n_lowest - 1]) };
-            apex[n_lowest] = i;
-            n_lowest += 1;
-        }
-        let mut k = 0;
-        for i in 0..n {
-            if n_lowest == 0 {
-                break;
-            }
-            let at = i as f64 * step;
-            while k + 1 < n_lowest && until[k + 1] < at {
-                k += 1;
-            }
-            field[start + i * stride] = ((at - apex[k] as f64 * step).powi(2) + line[apex[k]]) as f32;
-        }
-    }
+    mask.voxels().par_iter().enumerate().map(signed).collect()
 }
 
 #[cfg(test)]
