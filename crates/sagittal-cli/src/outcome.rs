@@ -38,6 +38,18 @@ impl WrongUse {
         if path.is_file() { Err(Self(format!("{} is a file; name a folder with -o", path.display()))) } else { Ok(()) }
     }
 
+    /// Refuses a file that is to hold a table under a name that is neither CSV nor JSON, or where none can be written: before the work.
+    pub(crate) fn unless_table(path: &std::path::Path) -> Result<(), Self> {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        if !matches!(extension, Some("csv" | "json")) {
+            return Err(Self(format!("{} ends in neither .csv nor .json; give the file one of them", path.display())));
+        }
+        match path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+            Some(folder) => Err(Self(format!("{} is no folder, so {} cannot be written; make it first", folder.display(), path.display()))),
+            None => Self::if_folder(path),
+        }
+    }
+
     /// Refuses a folder where a file is to be written.
     pub(crate) fn if_folder(path: &std::path::Path) -> Result<(), Self> {
         if path.is_dir() { Err(Self(format!("{} is a folder; name a file with -o", path.display()))) } else { Ok(()) }

@@ -80,7 +80,7 @@ pub(crate) struct DemoArgs {
     pub(crate) kind: PhantomKind,
 
     /// Folder for everything that the demonstration makes
-    #[arg(long, value_name = "DIR", default_value = "sagittal-demo")]
+    #[arg(short, long, value_name = "DIR", default_value = "sagittal-demo")]
     pub(crate) out: PathBuf,
 
     /// Time for training

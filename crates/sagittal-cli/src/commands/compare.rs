@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::{
     args::CompareArgs,
-    commands::evaluate::short,
+    commands::evaluate::{in_region, short},
     messages::Messages,
     outcome::{Outcome, WrongUse},
     table, whole_file,
@@ -51,6 +51,9 @@ struct Row {
 }
 
 pub(crate) fn run(args: &CompareArgs, messages: &Messages) -> anyhow::Result<Outcome> {
+    if let Some(file) = &args.output {
+        WrongUse::unless_table(file)?;
+    }
     let (a, b) = (read(&args.a)?, read(&args.b)?);
     let asked_for: Vec<Score> = args.score.iter().map(|name| score_named(name)).collect::<Result<_, _>>()?;
     let bootstrap = Bootstrap { seed: args.random.seed, ..Bootstrap::default() };
@@ -74,7 +77,8 @@ fn read(path: &Path) -> anyhow::Result<Metrics> {
     let mut all: Option<Metrics> = None;
     for file in &files {
         let act = || format!("reading {}", file.display());
-        let metrics = Metrics::from_json(&std::fs::read_to_string(file).with_context(act)?).with_context(act)?;
+        let bytes = std::fs::read(file).with_context(act)?;
+        let metrics = Metrics::from_json(&String::from_utf8_lossy(&bytes)).with_context(act)?;
         match &mut all {
             None => all = Some(metrics),
             Some(before) => {
@@ -119,7 +123,8 @@ fn score_named(name: &str) -> Result<Score, WrongUse> {
 fn compare(args: &CompareArgs, a: &Metrics, b: &Metrics, asked_for: &[Score], bootstrap: &Bootstrap) -> anyhow::Result<Comparison> {
     let (path_a, path_b) = (args.a.display(), args.b.display());
     if a.region != b.region {
-        bail!("{path_a} was scored {:?} and {path_b} {:?}; evaluate both inside the same region", a.region, b.region);
+        let (of_a, of_b) = (in_region(a.region), in_region(b.region));
+        bail!("{path_a} and {path_b} were scored in different regions ({of_a}, {of_b}); evaluate both in the same one");
     }
     let (names_a, names_b) = (names(a), names(b));
     ensure!(names_a == names_b, "{path_a} has the labels {names_a}, {path_b} {names_b}; evaluate both with the same --labels");
@@ -187,7 +192,7 @@ fn in_words(comparison: &Comparison, a: &Metrics) -> String {
         Some(value) if value < 1e-3 => format!("{value:.0e}"),
         Some(value) => format!("{value:.3}"),
     };
-    let mut text = format!("A {}\nB {}\n{}\n\n", comparison.a, comparison.b, crate::commands::evaluate::in_region(a.region));
+    let mut text = format!("A {}\nB {}\n{}\n\n", comparison.a, comparison.b, in_region(a.region));
     let mut last = None;
     let mut rows: Vec<[String; 9]> = vec![["", "n", "A", "B", "B - A", "95 % interval", "p", "p Holm", "effect"].map(str::to_owned)];
     for row in &comparison.rows {
@@ -225,8 +230,7 @@ fn in_words(comparison: &Comparison, a: &Metrics) -> String {
 fn write(comparison: &Comparison, file: &Path) -> anyhow::Result<()> {
     match file.extension().and_then(|extension| extension.to_str()) {
         Some("json") => whole_file::write(file, serde_json::to_string_pretty(comparison)? + "\n"),
-        Some("csv") => whole_file::write(file, as_csv(comparison)),
-        _ => Err(WrongUse(format!("{} ends in neither .csv nor .json; give the file one of them", file.display())).into()),
+        _ => whole_file::write(file, as_csv(comparison)),
     }
 }
 

@@ -76,7 +76,7 @@ pub(crate) fn run(args: &DemoArgs, messages: &Messages) -> anyhow::Result<Outcom
         paths: vec![run.clone(), data.clone()],
         output: labels.clone(),
         no_mirror: false,
-        probabilities: false,
+        probabilities: true,
         uncertainty: false,
         flag_below: 0.0,
         memory: None,

@@ -27,6 +27,7 @@ use crate::{
     whole_file,
 };
 use pairs::{Pair, Pairing};
+pub(crate) use probabilities::rank_label;
 use regions::Regions;
 use setup::Setup;
 use truth::Truth;
@@ -46,6 +47,9 @@ pub(crate) fn evaluate(args: &EvaluateArgs, messages: &Messages) -> anyhow::Resu
     if let Some(labels) = &args.labels {
         WrongUse::unless_exists(labels, "a dataset.json with the labels")?;
     }
+    if let Some(folder) = &args.output {
+        WrongUse::if_file(folder)?;
+    }
     let truth = Truth::about(&args.reference, args.labels.as_deref())?;
     let Pairing { pairs, mut failed, unused } = pairs::find(&args.predictions, &args.reference, &truth)?;
     for path in &unused {
@@ -56,6 +60,15 @@ pub(crate) fn evaluate(args: &EvaluateArgs, messages: &Messages) -> anyhow::Resu
         Some(declared) => declared.clone(),
         None => values::labels_found(&pairs, messages)?,
     };
+    let n_with = pairs.iter().filter(|pair| probabilities::file_of(pair).is_file()).count();
+    if truth.has_regions && n_with > 0 {
+        messages.say("note: the labels make up regions; labels are scored, and the probabilities of regions are not");
+    } else if n_with > 0 && n_with < pairs.len() {
+        messages.say(format_args!(
+            "note: only {n_with} of {} predictions have probabilities beside them (CASE.npz); those are scored",
+            pairs.len()
+        ));
+    }
     let setup = Setup::new(&args.scoring, truth, regions, labels, &pairs)?;
     let evaluated = score_all(&pairs, &setup, messages);
     failed.extend(evaluated.failed);
@@ -158,9 +171,13 @@ fn score(
 ) -> anyhow::Result<(Vec<Scored>, DistanceUnit)> {
     let reference = read(&pair.reference, &setup.truth, &setup.labels, true)?;
     let prediction = read(&pair.prediction, &setup.truth, &setup.labels, false)?;
+    pairs::on_grid_of(&pair.reference, &reference.geometry, &pair.prediction, &prediction.geometry)?;
     let second = pair.second.as_deref().map(|path| read(path, &setup.truth, &setup.labels, true)).transpose()?;
+    if let (Some(path), Some(second)) = (&pair.second, &second) {
+        pairs::on_grid_of(&pair.reference, &reference.geometry, path, &second.geometry)?;
+    }
     let values: Vec<u16> = setup.labels.iter().map(|label| label.value).collect();
-    let insides = setup.regions.of(pair)?.into_iter();
+    let insides = setup.regions.of(pair, &reference.geometry)?.into_iter();
     let insides: Vec<(ScoredRegion, Option<Volume<bool>>)> =
         insides.map(|(region, inside)| (region, without_ignored(inside, &reference, setup.truth.ignore))).collect();
     let mut scored = Vec::new();
@@ -172,7 +189,8 @@ fn score(
             scored.push(Scored { subject, region: *region, score: CaseScore { group, ..CaseScore::new(&pair.case, labels) } });
         }
     }
-    for (inside_idx, (region, rankings)) in probabilities::rank(pair, &reference, &setup.labels, &insides)?.into_iter().enumerate() {
+    let ranked = if setup.truth.has_regions { Vec::new() } else { probabilities::rank(pair, &reference, &setup.labels, &insides)? };
+    for (inside_idx, (region, rankings)) in ranked.into_iter().enumerate() {
         // The prediction comes first, once for each region.
         let labels = scored[inside_idx].score.labels.iter_mut();
         for ((label, ranking), name) in labels.zip(&rankings).zip(&setup.labels) {
@@ -213,7 +231,7 @@ fn read(path: &Path, truth: &Truth, labels: &[LabelName], is_truth: bool) -> any
 }
 
 /// The region without the voxels that the reference says are not to be scored.
-fn without_ignored(inside: Option<Volume<bool>>, reference: &LabelMap, ignore: Option<u16>) -> Option<Volume<bool>> {
+pub(crate) fn without_ignored(inside: Option<Volume<bool>>, reference: &LabelMap, ignore: Option<u16>) -> Option<Volume<bool>> {
     let Some(ignore) = ignore else { return inside };
     let mut inside = inside.unwrap_or_else(|| Volume::filled(reference.labels.shape(), true));
     inside.voxels_mut().iter_mut().zip(reference.labels.voxels()).for_each(|(inside, value)| *inside &= *value != ignore);

@@ -6,9 +6,7 @@ use anyhow::{Context, bail};
 use sagittal_data::{Dataset, Plan};
 use sagittal_image::io;
 use sagittal_metrics::{Bootstrap, Metrics};
-use sagittal_report::{
-    CasePicture, CaseRole, Compared, Palette, ProbabilityScores, Progress, ReportInput, html, representative_cases, three_planes,
-};
+use sagittal_report::{CasePicture, CaseRole, Compared, Curves, Palette, Progress, ReportInput, html, representative_cases, three_planes};
 use serde_json::{Value, json};
 
 use crate::{
@@ -51,9 +49,9 @@ pub(crate) fn write(args: &ReportArgs, messages: &Messages) -> anyhow::Result<Pa
     } else if progress.records.is_empty() {
         warnings.push(format!("Fold {first} has finished no epoch yet."));
     }
-    let metrics = metrics_of(&args.run, &folds, &mut warnings)?;
+    let (metrics, probabilities) = metrics_of(&args.run, &folds, &mut warnings)?;
     if folds.len() > 1 {
-        warnings.push(format!("Scores are those of {} folds together; curves and GIF are those of fold {first}.", folds.len()));
+        warnings.push(format!("Scores are those of {} folds together; curves and GIF are those of one fold.", folds.len()));
     }
     let values: Vec<u16> = plan.labels.iter().skip(1).map(|label| label.value).collect();
     let pictures = match &metrics {
@@ -72,7 +70,7 @@ pub(crate) fn write(args: &ReportArgs, messages: &Messages) -> anyhow::Result<Pa
         plan_words: plan.describe(),
         classes: plan.labels.iter().skip(1).map(|label| label.name.clone()).collect(),
         progress,
-        probabilities: metrics.as_ref().map(ProbabilityScores::of_metrics).unwrap_or_default(),
+        probabilities,
         metrics,
         pictures,
         training_gif: std::fs::read(first_folder.join("training.gif")).ok(),
@@ -91,9 +89,10 @@ fn read(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// The scores of all folds together.
-fn metrics_of(run: &Path, folds: &[&String], warnings: &mut Vec<String>) -> anyhow::Result<Option<Metrics>> {
+/// The scores of all folds together; and the curves of the first fold that has some, as those of several networks are not one curve.
+fn metrics_of(run: &Path, folds: &[&String], warnings: &mut Vec<String>) -> anyhow::Result<(Option<Metrics>, Vec<Curves>)> {
     let mut all: Option<Metrics> = None;
+    let mut curves = Vec::new();
     for fold in folds {
         let path = run.join(format!("fold_{fold}")).join("validation").join("metrics.json");
         if !path.is_file() {
@@ -101,20 +100,24 @@ fn metrics_of(run: &Path, folds: &[&String], warnings: &mut Vec<String>) -> anyh
             continue;
         }
         let of_fold = Metrics::from_json(&read(&path)?).with_context(|| format!("reading {}", path.display()))?;
+        if curves.is_empty() {
+            curves = Curves::of(&of_fold);
+        }
         all = Some(match all {
             None => of_fold,
-            Some(before) if before.labels == of_fold.labels => {
+            Some(before) if before.labels == of_fold.labels && before.region == of_fold.region => {
+                let distances = before.distances.filter(|distances| of_fold.distances.as_ref() == Some(distances));
                 let cases = before.cases.into_iter().chain(of_fold.cases).collect();
                 let failed = before.failed.into_iter().chain(of_fold.failed).collect();
-                Metrics::new(before.labels, before.region, cases, failed, &Bootstrap::default())
+                Metrics { distances, ..Metrics::new(before.labels, before.region, cases, failed, &Bootstrap::default()) }
             }
-            Some(_) => bail!("{} scores other labels than the folds before it; validate it again", path.display()),
+            Some(_) => bail!("{} scores other labels, or another region, than the folds before it; validate it again", path.display()),
         });
     }
     if let Some(metrics) = &all {
         warnings.extend(metrics.failed.iter().map(|failed| format!("Case {} was not scored: {}.", failed.case, failed.reason)));
     }
-    Ok(all)
+    Ok((all, curves))
 }
 
 /// Best, median and worst cases as pictures, as far as their files are still there.

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use rayon::prelude::*;
 use sagittal_image::{Image, io};
 use sagittal_metrics::{
@@ -49,6 +49,9 @@ pub(crate) fn run(args: &StatisticsArgs, messages: &Messages) -> anyhow::Result<
     WrongUse::unless_exists(&args.label_maps, "a label map or a folder of them")?;
     if let Some(labels) = &args.labels {
         WrongUse::unless_exists(labels, "a dataset.json with the labels")?;
+    }
+    if let Some(file) = &args.output {
+        WrongUse::unless_table(file)?;
     }
     let names = args.labels.as_deref().map(truth::read_labels).transpose()?;
     let (works, mut failed) = works(&args.images, &args.label_maps)?;
@@ -132,9 +135,7 @@ fn describe(case: &str, images: &[PathBuf], labels: &Path, names: Option<&[Label
     let mut image: Option<Image> = None;
     for path in images {
         let next = io::read_image(path)?;
-        next.geometry
-            .same_grid(&map.geometry, sagittal_metrics::GRID_TOLERANCE)
-            .with_context(|| format!("{} is not on the grid of its labels; resample one onto the other's grid first", path.display()))?;
+        pairs::on_grid_of(labels, &map.geometry, path, &next.geometry)?;
         match &mut image {
             None => image = Some(next),
             Some(image) => image.channels.extend(next.channels),
@@ -142,6 +143,12 @@ fn describe(case: &str, images: &[PathBuf], labels: &Path, names: Option<&[Label
     }
     let image = image.context("it has no image")?;
     let named = |value: u16| LabelName { value, name: format!("label {value}") };
+    if let Some(names) = names
+        && let Some(value) =
+            values::of(&map.labels).into_iter().find(|value| *value != 0 && names.iter().all(|label| label.value != *value))
+    {
+        bail!("value {value} in {} is not among the labels that were declared; declare it, or leave --labels out", labels.display());
+    }
     let wanted: Vec<LabelName> = match names {
         Some(names) => names.iter().filter(|label| label.value != 0).cloned().collect(),
         None => values::of(&map.labels).into_iter().filter(|&value| value != 0).map(named).collect(),
@@ -192,8 +199,7 @@ fn in_words(statistics: &Statistics) -> String {
 fn write(statistics: &Statistics, file: &Path) -> anyhow::Result<()> {
     match file.extension().and_then(|extension| extension.to_str()) {
         Some("json") => whole_file::write(file, serde_json::to_string_pretty(statistics)? + "\n"),
-        Some("csv") => whole_file::write(file, as_csv(statistics)),
-        _ => Err(WrongUse(format!("{} ends in neither .csv nor .json; give the file one of them", file.display())).into()),
+        _ => whole_file::write(file, as_csv(statistics)),
     }
 }
 

@@ -35,6 +35,9 @@ pub(crate) fn run(args: &ViewArgs, messages: &Messages) -> anyhow::Result<Outcom
     let kind = form::file_kind(&args.output)?;
     let form = form::choose(args, kind)?;
     WrongUse::unless_exists(&args.image, "an image")?;
+    if args.image.is_dir() {
+        return Err(WrongUse(format!("{} is a folder; name one image in it", args.image.display())).into());
+    }
     let image = one_channel(io::read_image(&args.image)?, args, messages)?;
     let labels = labels_of(args.labels.as_deref(), &args.image, &image)?;
     let reference = labels_of(args.reference.as_deref(), &args.image, &image)?;
@@ -85,7 +88,7 @@ fn labels_of(path: Option<&Path>, image_path: &Path, image: &Image) -> anyhow::R
     WrongUse::unless_exists(path, "a label map")?;
     let map = io::read_label_map(path)?;
     if let Err(mismatch) = image.geometry.same_grid(&map.geometry, GRID_TOLERANCE) {
-        let cure = "name the image that it was drawn on, or bring it onto this grid first";
+        let cure = "name the image that it was drawn on, or resample it onto this grid first";
         bail!("{} is not on the grid of {}: {mismatch}; {cure}", path.display(), image_path.display());
     }
     Ok(Some(map))

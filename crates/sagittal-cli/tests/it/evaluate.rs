@@ -3,9 +3,10 @@
 use std::{fs, path::Path};
 
 use super::{
-    files::{damaged, write_cube, write_cube_with_spacing},
+    files::{damaged, write_cube, write_cube_with_spacing, write_image},
     sagittal,
 };
+use sagittal_image::{Geometry, Volume, io};
 
 /// Two folders, `p` and `r`: case `a` is perfect, in case `b` a cube of 4 meets one of 2.
 fn two_folders() -> tempfile::TempDir {
@@ -69,7 +70,7 @@ fn masks_on_different_grids_are_refused_and_the_others_scored() {
     write_cube_with_spacing(&place.path().join("p/a.nii.gz"), 4, 1.5);
     let call = sagittal(place.path(), &["evaluate", "p", "r"]).exits(1);
     call.prints("1 cases scored, 1 failed")
-        .prints("a: prediction is not on the grid of its reference: expected a spacing of 1 mm along z, found 1.5 mm");
+        .prints("a: p/a.nii.gz is not on the grid of r/a.nii.gz: expected a spacing of 1 mm along z, found 1.5 mm");
 }
 
 #[test]
@@ -206,6 +207,51 @@ fn regions_and_groups_are_what_was_given() {
     sagittal(place.path(), &words).exits(1).prints("b: has no mask; expected b with an image's extension in roi");
     sagittal(place.path(), &["evaluate", "p", "r", "--fov"]).exits(2).says("there is no field of view for a");
     sagittal(place.path(), &["evaluate", "p", "r", "--roi", "nowhere"]).exits(2).says("nowhere does not exist");
+    // As many voxels, elsewhere; and none at all.
+    write_cube_with_spacing(&place.path().join("far.nii.gz"), 2, 1.5);
+    let call = sagittal(place.path(), &["evaluate", "p", "r", "--roi", "far.nii.gz"]).exits(1);
+    call.prints("a: far.nii.gz is not on the grid of r/a.nii.gz: expected a spacing of 1 mm along z, found 1.5 mm");
+    let nothing = Volume::filled([8; 3], 0_u16);
+    io::write_label_map(&place.path().join("none.nii.gz"), &nothing, &Geometry::volume([8; 3], [1.0; 3]), &Default::default()).unwrap();
+    sagittal(place.path(), &["evaluate", "p", "r", "--roi", "none.nii.gz"]).exits(1).prints("a: none.nii.gz is 0 everywhere");
+}
+
+#[test]
+fn a_folder_that_is_a_file_is_refused_before_the_work_and_stays() {
+    let place = two_folders();
+    fs::write(place.path().join("scores"), "precious").unwrap();
+    sagittal(place.path(), &["evaluate", "p", "r", "-o", "scores"]).exits(2).says("scores is a file; name a folder with -o");
+    assert_eq!(fs::read_to_string(place.path().join("scores")).unwrap(), "precious");
+}
+
+#[test]
+fn a_data_set_says_what_is_not_scored_and_what_its_regions_consist_of() {
+    let place = two_folders();
+    for case in ["a", "b"] {
+        fs::create_dir_all(place.path().join("set/imagesTr")).unwrap();
+        fs::create_dir_all(place.path().join("set/labelsTr")).unwrap();
+        write_image(&place.path().join(format!("set/imagesTr/{case}_0000.nii.gz")), 0);
+        fs::copy(place.path().join(format!("r/{case}.nii.gz")), place.path().join(format!("set/labelsTr/{case}.nii.gz"))).unwrap();
+    }
+    let description = |labels: &str| format!(r#"{{"channel_names": {{"0": "T1"}}, "file_ending": ".nii.gz", "labels": {labels}}}"#);
+    fs::write(place.path().join("set/dataset.json"), description(r#"{"background": 0, "cube": 1, "ignore": 2}"#)).unwrap();
+    // Predictions without the label that stands for nothing.
+    for case in ["a", "b"] {
+        let path = place.path().join(format!("p/{case}.nii.gz"));
+        let mut map = io::read_label_map(&path).unwrap();
+        map.labels.voxels_mut()[511] = 0;
+        io::write_label_map(&path, &map.labels, &map.geometry, &map.header).unwrap();
+    }
+    let json = sagittal(place.path(), &["evaluate", "p", "set/labelsTr", "--json"]).exits(0).json();
+    let counts = ["true_positive", "false_positive", "false_negative", "true_negative"];
+    let n: f64 = counts.iter().map(|count| number(&json, &format!("/cases/0/labels/0/{count}"))).sum();
+    assert_eq!((n, json["labels"].as_array().unwrap().len()), (511.0, 1));
+    let regions = r#"{"background": 0, "whole": [1, 2], "core": 2}, "regions_class_order": [1, 2]"#;
+    fs::write(place.path().join("set/dataset.json"), description(regions)).unwrap();
+    let classes = vec![Volume::filled([8; 3], 0.5_f32); 2];
+    io::write_probabilities(&place.path().join("p/a.npz"), &classes).unwrap();
+    let call = sagittal(place.path(), &["evaluate", "p", "set/labelsTr"]).exits(0).says("the probabilities of regions are not");
+    call.prints("1 label 1").prints("2 core");
 }
 
 #[test]

@@ -32,7 +32,11 @@ fn what_does_not_fit_is_named() {
     write_cube_with_spacing(&place.path().join("labels/a.nii.gz"), 4, 2.0);
     write_cube(&place.path().join("labels/b.nii.gz"), 4);
     let call = sagittal(place.path(), &["statistics", "images", "labels"]).exits(1);
-    call.prints("a: images/a_0000.nii.gz is not on the grid of its labels").prints("b: has no image; expected b or b_0000");
+    call.prints("a: images/a_0000.nii.gz is not on the grid of labels/a.nii.gz").prints("b: has no image; expected b or b_0000");
     sagittal(place.path(), &["statistics", "images", "labels/a.nii.gz"]).exits(2).says("is a folder and");
+    fs::write(place.path().join("labels.json"), r#"{"labels": {"background": 0, "cube": 1}}"#).unwrap();
+    sagittal(place.path(), &["statistics", "images/a_0000.nii.gz", "images/a_0000.nii.gz", "--labels", "labels.json"])
+        .exits(1)
+        .prints("value 2 in images/a_0000.nii.gz is not among the labels that were declared");
     sagittal(place.path(), &["statistics", "images", "labels", "-o", "s.xls"]).exits(2).says("neither .csv nor .json");
 }

@@ -70,6 +70,11 @@ fn a_training_is_not_overwritten_and_not_resumed_as_another() {
     let place = tempfile::tempdir().unwrap();
     prepare(place.path());
     sagittal(place.path(), &[&TRAIN[..], &["run", "--epochs", "1"]].concat()).exits(0);
+    let scores: serde_json::Value =
+        serde_json::from_slice(&fs::read(place.path().join("run/fold_0/validation/metrics.json")).unwrap()).unwrap();
+    assert!(scores["distances"]["unit"] == "mm");
+    assert!(scores["summary"][0]["pooled"]["brier"].is_number(), "{scores}");
+    assert!(scores["cases"][0]["labels"][0]["surface"]["surface_dice"].is_number(), "{scores}");
     let record = fs::read(place.path().join("run/run.json")).unwrap();
     sagittal(place.path(), &[&TRAIN[..], &["run"]].concat()).exits(2).says("go on with --resume");
     sagittal(place.path(), &[&TRAIN[..], &["run", "--resume", "--seed", "5"]].concat()).exits(1).says("expected seed 5, found seed 0");

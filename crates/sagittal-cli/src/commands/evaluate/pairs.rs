@@ -5,9 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context;
-use sagittal_image::io::{Format, image_stem};
-use sagittal_metrics::FailedCase;
+use anyhow::{Context, anyhow};
+use sagittal_image::{
+    Geometry,
+    io::{Format, image_stem},
+};
+use sagittal_metrics::{FailedCase, GRID_TOLERANCE};
 
 use super::truth::Truth;
 use crate::outcome::WrongUse;
@@ -109,6 +112,13 @@ pub(crate) fn by_case(folder: &Path, case_of: impl Fn(&Path) -> String) -> anyho
 /// The file's name without an image's extension.
 pub(crate) fn name(path: &Path) -> String {
     image_stem(path).map_or_else(|| path.file_name().unwrap_or_default().to_string_lossy().into_owned(), str::to_owned)
+}
+
+/// Refuses a file that lies on another grid than `reference`, whose grid is `expected`.
+pub(crate) fn on_grid_of(reference: &Path, expected: &Geometry, file: &Path, found: &Geometry) -> anyhow::Result<()> {
+    expected.same_grid(found, GRID_TOLERANCE).map_err(|mismatch| {
+        anyhow!("{} is not on the grid of {}: {mismatch}; resample one onto the other's grid first", file.display(), reference.display())
+    })
 }
 
 pub(crate) fn different_kinds(folder: &Path, file: &Path) -> WrongUse {

@@ -1,13 +1,32 @@
 //! The probabilities beside a prediction, ranked label by label.
 
+use std::path::PathBuf;
+
 use anyhow::ensure;
 use sagittal_image::{
     LabelMap, Volume,
     io::{ProbabilityReader, image_stem},
 };
-use sagittal_metrics::{LabelName, Ranking, ScoredRegion};
+use sagittal_metrics::{LabelName, MetricsError, Ranking, ScoredRegion};
 
 use super::pairs::Pair;
+
+/// Where the probabilities of a prediction are, if it has any.
+pub(crate) fn file_of(pair: &Pair) -> PathBuf {
+    let stem = image_stem(&pair.prediction).unwrap_or(&pair.case);
+    pair.prediction.with_file_name(format!("{stem}.npz"))
+}
+
+/// Ranks the voxels inside of a region (everywhere if `None`) by the probability of one label.
+pub(crate) fn rank_label(
+    probabilities: &Volume<f32>,
+    reference: &LabelMap,
+    label: u16,
+    inside: Option<&Volume<bool>>,
+) -> Result<Ranking, MetricsError> {
+    let counts = |i: usize| inside.is_none_or(|inside| inside.voxels()[i]);
+    Ranking::of(probabilities.voxels(), |i| counts(i).then(|| reference.labels.voxels()[i] == label))
+}
 
 /// Ranks the voxels of every label, for each region; nothing where there is no `CASE.npz`.
 ///
@@ -18,8 +37,7 @@ pub(crate) fn rank(
     labels: &[LabelName],
     insides: &[(ScoredRegion, Option<Volume<bool>>)],
 ) -> anyhow::Result<Vec<(ScoredRegion, Vec<Ranking>)>> {
-    let stem = image_stem(&pair.prediction).unwrap_or(&pair.case);
-    let path = pair.prediction.with_file_name(format!("{stem}.npz"));
+    let path = file_of(pair);
     if !path.is_file() {
         return Ok(Vec::new());
     }
@@ -37,11 +55,8 @@ pub(crate) fn rank(
         let Some(probabilities) = reader.next_class()? else { break };
         let Some(label) = class.checked_sub(n_before).and_then(|idx| labels.get(idx)) else { continue };
         for ((_, inside), (_, rankings)) in insides.iter().zip(&mut rankings) {
-            let truth = |i: usize| {
-                let counts = inside.as_ref().is_none_or(|inside| inside.voxels()[i]);
-                counts.then(|| reference.labels.voxels()[i] == label.value)
-            };
-            rankings.push(Ranking::of(probabilities.voxels(), truth).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?);
+            let ranking = rank_label(&probabilities, reference, label.value, inside.as_ref());
+            rankings.push(ranking.map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?);
         }
     }
     Ok(rankings)

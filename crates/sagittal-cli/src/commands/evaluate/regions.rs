@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use sagittal_image::{Volume, io};
+use anyhow::ensure;
+use sagittal_image::{Geometry, Volume, io};
 use sagittal_metrics::ScoredRegion;
 
 use super::pairs::{self, Pair};
@@ -37,8 +38,8 @@ impl Regions {
         Ok(Self { main, beside, mask: None })
     }
 
-    /// The regions of a case, the main one first; `None` is everywhere.
-    pub(crate) fn of(&self, pair: &Pair) -> anyhow::Result<Vec<(ScoredRegion, Option<Volume<bool>>)>> {
+    /// The regions of a case, whose reference lies on `grid`, the main one first; `None` is everywhere.
+    pub(crate) fn of(&self, pair: &Pair, grid: &Geometry) -> anyhow::Result<Vec<(ScoredRegion, Option<Volume<bool>>)>> {
         let regions = [Some(self.main), self.beside].into_iter().flatten();
         let inside = |region| -> anyhow::Result<_> {
             let file = match (region, &self.mask) {
@@ -46,8 +47,13 @@ impl Regions {
                 (ScoredRegion::FieldOfView, _) => pair.region.clone(),
                 _ => None,
             };
-            let mask = file.as_deref().map(io::read_label_map).transpose()?;
-            Ok((region, mask.map(|mask| mask.labels.map(|&value| value != 0))))
+            let Some(file) = file else { return Ok((region, None)) };
+            let mask = io::read_label_map(&file)?;
+            pairs::on_grid_of(&pair.reference, grid, &file, &mask.geometry)?;
+            let inside = mask.labels.map(|&value| value != 0);
+            let cure = "mark what is to be scored, or leave the case out";
+            ensure!(inside.voxels().contains(&true), "{} is 0 everywhere, so that nothing would be scored; {cure}", file.display());
+            Ok((region, Some(inside)))
         };
         regions.map(inside).collect()
     }

@@ -5,11 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail};
-use sagittal_data::{Case, Dataset, dataset::MaskValue};
+use anyhow::Context;
+use sagittal_data::{
+    Case, Dataset, Label,
+    dataset::{DeclaredLabels, MaskValue},
+};
 use sagittal_image::Volume;
 use sagittal_metrics::LabelName;
-use serde_json::Value;
 
 /// What is known about the reference.
 #[derive(Debug, Default)]
@@ -18,6 +20,8 @@ pub(crate) struct Truth {
     pub(crate) labels: Option<Vec<LabelName>>,
     /// Voxels of the reference with this value are not scored (nnU-Net's label `ignore`).
     pub(crate) ignore: Option<u16>,
+    /// Whether labels make up regions that overlap: networks then give the probabilities of regions, not of labels.
+    pub(crate) has_regions: bool,
     mask_values: Vec<MaskValue>,
     /// The data set's case for each of its label files, by absolute path.
     cases: HashMap<PathBuf, Case>,
@@ -31,15 +35,17 @@ impl Truth {
         let reference = reference.canonicalize().with_context(|| format!("cannot open {}", reference.display()))?;
         let mut truth = reference.ancestors().skip(1).take(3).find_map(|root| Self::of_dataset(root, &reference)).unwrap_or_default();
         let beside = || reference.ancestors().take(3).map(|folder| folder.join("dataset.json")).find(|file| file.is_file());
-        match declared {
-            Some(file) => truth.labels = Some(read_labels(file)?),
-            None if truth.labels.is_none() => truth.labels = beside().map(|file| read_labels(&file)).transpose()?,
-            None => {}
+        let file = match declared {
+            Some(file) => Some(file.to_owned()),
+            None if truth.labels.is_none() => beside(),
+            None => None,
+        };
+        if let Some(file) = file {
+            let DeclaredLabels { labels, regions, ignore } = DeclaredLabels::read(&file)?;
+            (truth.labels, truth.ignore, truth.has_regions) = (Some(named(labels)), ignore, !regions.is_empty());
         }
         if let Some(labels) = &mut truth.labels {
             labels.retain(|label| label.value != 0);
-            truth.ignore = labels.iter().find(|label| label.name == "ignore").map(|label| label.value);
-            labels.retain(|label| label.name != "ignore");
         }
         Ok(truth)
     }
@@ -57,8 +63,13 @@ impl Truth {
                 }
             }
         }
-        let labels = dataset.labels.into_iter().map(|label| LabelName { value: label.value, name: label.name }).collect();
-        (!cases.is_empty()).then_some(Self { labels: Some(labels), ignore: None, mask_values: dataset.mask_values, cases })
+        (!cases.is_empty()).then(|| Self {
+            labels: Some(named(dataset.labels)),
+            ignore: dataset.ignore_label,
+            has_regions: !dataset.regions.is_empty(),
+            mask_values: dataset.mask_values,
+            cases,
+        })
     }
 
     /// The data set's case that `file` is the reference of.
@@ -79,37 +90,15 @@ impl Truth {
     }
 }
 
-/// Reads the labels of a `dataset.json`: nnU-Net's `{"name": 1}` or the Decathlon's `{"1": "name"}`.
+/// Reads the labels of a `dataset.json`, the value of voxels that nobody labelled among them.
 pub(crate) fn read_labels(file: &Path) -> anyhow::Result<Vec<LabelName>> {
-    let act = || format!("reading labels from {}", file.display());
-    let text = std::fs::read_to_string(file).with_context(act)?;
-    let json: Value = serde_json::from_str(&text).with_context(act)?;
-    let labels =
-        json["labels"].as_object().context("expected an object `labels`, such as {\"background\": 0, \"vessel\": 1}").with_context(act)?;
-    let mut labels: Vec<LabelName> =
-        labels.iter().map(|(key, value)| label(key, value)).collect::<anyhow::Result<_>>().with_context(act)?;
-    labels.sort_by_key(|label| label.value);
-    Ok(labels)
+    let declared = DeclaredLabels::read(file)?;
+    let ignored = declared.ignore.map(|value| LabelName { value, name: "ignore".to_owned() });
+    Ok(named(declared.labels).into_iter().chain(ignored).collect())
 }
 
-fn label(key: &str, value: &Value) -> anyhow::Result<LabelName> {
-    let number = |text: &str| text.parse::<u16>().ok();
-    match value {
-        Value::Number(value) => {
-            let value = value.as_u64().and_then(|value| u16::try_from(value).ok());
-            Ok(LabelName {
-                value: value.with_context(|| format!("label `{key}` is not a whole number from 0 to 65535"))?,
-                name: key.to_owned(),
-            })
-        }
-        Value::String(text) => match (number(text), number(key)) {
-            (Some(value), _) => Ok(LabelName { value, name: key.to_owned() }),
-            (None, Some(value)) => Ok(LabelName { value, name: text.clone() }),
-            (None, None) => bail!("neither `{key}` nor `{text}` is a label's number"),
-        },
-        Value::Array(_) => bail!("label `{key}` is a region of several labels, which is not supported; give each label one number"),
-        _ => bail!("label `{key}` has no number; write \"{key}\": 1"),
-    }
+fn named(labels: Vec<Label>) -> Vec<LabelName> {
+    labels.into_iter().map(|Label { value, name }| LabelName { value, name }).collect()
 }
 
 #[cfg(test)]
@@ -118,27 +107,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_forms_of_labels_are_read_and_others_are_refused() {
-        let name = |value, name: &str| LabelName { value, name: name.to_owned() };
-        let cases: [(&str, Result<Vec<LabelName>, &str>); 8] = [
-            (r#"{"labels": {"background": 0, "vessel": 1}}"#, Ok(vec![name(0, "background"), name(1, "vessel")])),
-            (r#"{"labels": {"1": "vessel", "0": "background"}}"#, Ok(vec![name(0, "background"), name(1, "vessel")])),
-            (r#"{"labels": {"vessel": "1"}}"#, Ok(vec![name(1, "vessel")])),
-            (r#"{"labels": {"whole": [1, 2]}}"#, Err("region of several labels")),
-            (r#"{"labels": {"vessel": -1}}"#, Err("not a whole number")),
-            (r#"{"labels": {"a": "b"}}"#, Err("neither `a` nor `b`")),
-            (r#"{"labels": 3}"#, Err("expected an object `labels`")),
-            ("{", Err("EOF")),
-        ];
+    fn a_file_that_was_named_goes_first_and_says_what_is_not_scored() {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("dataset.json");
-        for (text, expected) in cases {
-            std::fs::write(&file, text).unwrap();
-            match (read_labels(&file).map_err(|error| format!("{error:#}")), expected) {
-                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{text}"),
-                (Err(found), Err(part)) => assert!(found.contains(part) && found.contains("dataset.json"), "{text}: {found}"),
-                (found, expected) => panic!("{text}: {found:?}, expected {expected:?}"),
-            }
+        std::fs::write(&file, r#"{"labels": {"background": 0, "a": [1, 2], "b": 2, "ignore": 3}, "regions_class_order": [1, 2]}"#).unwrap();
+        let name = |value, name: &str| LabelName { value, name: name.to_owned() };
+        assert_eq!(read_labels(&file).unwrap(), [name(0, "background"), name(1, "label 1"), name(2, "b"), name(3, "ignore")]);
+        // Found beside the reference, or named.
+        for declared in [None, Some(&*file)] {
+            let truth = Truth::about(&file, declared).unwrap();
+            assert_eq!(truth.labels, Some(vec![name(1, "label 1"), name(2, "b")]));
+            assert!(truth.ignore == Some(3) && truth.has_regions);
         }
+        std::fs::write(&file, "{").unwrap();
+        let error = format!("{:#}", read_labels(&file).unwrap_err());
+        assert!(error.contains("dataset.json is not the JSON") && error.contains("EOF"), "{error}");
     }
 }

@@ -5,8 +5,11 @@ use std::ops::ControlFlow;
 use anyhow::{Context, bail};
 use sagittal_data::{Dataset, Fold, Plan, Seed};
 use sagittal_image::{LabelMap, io};
-use sagittal_infer::{Ensemble, PredictOptions};
-use sagittal_metrics::{Bootstrap, CaseScore, FailedCase, LabelName, Metrics, ScoredRegion, score_case};
+use sagittal_infer::{Ensemble, PredictOptions, Prediction};
+use sagittal_metrics::{
+    Bootstrap, CaseScore, DistanceUnit, Distances, FailedCase, LabelName, Metrics, Ranking, ScoreOptions, ScoredRegion, SurfaceOptions,
+    score_case_with,
+};
 use sagittal_nets::Network;
 use sagittal_tensor::Device;
 
@@ -17,7 +20,12 @@ use crate::{
     stop::Stop,
 };
 
+/// Probabilities of all classes are held for cases of at most so many numbers: 256 MB, and as much again while they are ranked.
+const MOST_PROBABILITIES: usize = 1 << 26;
+
 /// Predicts the validation cases with mirroring, writes `validation/CASE.ext`, `metrics.json` and `metrics.csv`.
+///
+/// Overlap, sizes and distances are scored, and probabilities where they are those of labels (not of regions) and every case is small enough.
 #[allow(clippy::too_many_arguments, reason = "a training and everything that its scores depend on")]
 pub(super) fn score(
     network: &Network,
@@ -37,18 +45,42 @@ pub(super) fn score(
         plan.labels.iter().skip(1).map(|label| LabelName { value: label.value, name: label.name.clone() }).collect();
     let values: Vec<u16> = labels.iter().map(|label| label.value).collect();
     let mut region = ScoredRegion::WholeImage;
+    let (mut unit, surface) = (DistanceUnit::Millimetre, SurfaceOptions::default());
+    let wanted = ScoreOptions { surface: Some(surface), ..ScoreOptions::default() };
+    // Over the voxels of all cases, or of none.
+    let mut pool: Option<Vec<Ranking>> = plan.regions.is_empty().then(|| vec![Ranking::empty(); values.len()]);
     let mut score_one = |id: &str| -> anyhow::Result<CaseScore> {
         let case = dataset.training_case(id).context("the data set does not have it any more")?;
         let (image, reference) = (dataset.read_image(case)?, dataset.read_labels(case)?);
         let (geometry, header) = (image.geometry.clone(), image.header.clone());
-        let labels = ensemble.predict(id, image, PredictOptions::default(), &mut |_, _| ControlFlow::Continue(()))?.labels;
+        let n_probabilities = geometry.shape.iter().product::<usize>() * plan.labels.len();
+        if pool.is_some() && n_probabilities > MOST_PROBABILITIES {
+            messages.say(format_args!("note: {id} is too large to score probabilities on the way; `predict --probabilities` writes them"));
+            pool = None;
+        }
+        let options = PredictOptions { probabilities: pool.is_some(), ..PredictOptions::default() };
+        let Prediction { labels, probabilities, .. } = ensemble.predict(id, image, options, &mut |_, _| ControlFlow::Continue(()))?;
         io::write_label_map(&target.join(format!("{id}{}", label_extension(&case.images[0]))), &labels, &geometry, &header)?;
         let inside = dataset.scored_voxels(case, &reference)?;
         if case.region.is_some() {
             region = ScoredRegion::FieldOfView;
         }
+        let inside = evaluate::without_ignored(inside, &reference, plan.ignore_label);
         let prediction = LabelMap { labels, geometry, header };
-        Ok(CaseScore::new(id, score_case(&prediction, &reference, &values, inside.as_ref())?))
+        let mut scores = score_case_with(&prediction, &reference, &values, inside.as_ref(), wanted)?;
+        if reference.geometry.spacing_mm.or(prediction.geometry.spacing_mm).is_none() {
+            unit = DistanceUnit::Voxel;
+        }
+        if let (Some(pool), Some(classes)) = (&mut pool, &probabilities) {
+            // The background comes first.
+            let ranked =
+                classes[1..].iter().zip(&values).map(|(class, &label)| evaluate::rank_label(class, &reference, label, inside.as_ref()));
+            for ((score, pool), ranking) in scores.iter_mut().zip(pool).zip(ranked.collect::<Result<Vec<_>, _>>()?) {
+                score.probability = Some(ranking.score());
+                pool.add(ranking);
+            }
+        }
+        Ok(CaseScore::new(id, scores))
     };
     let (mut scores, mut failed) = (Vec::new(), Vec::new());
     {
@@ -65,7 +97,13 @@ pub(super) fn score(
         }
     }
     let bootstrap = Bootstrap { seed: seed.0, ..Bootstrap::default() };
-    let metrics = Metrics::new(labels, region, scores, failed, &bootstrap);
+    let mut metrics = Metrics::new(labels, region, scores, failed, &bootstrap);
+    metrics.distances = Some(Distances::new(unit, surface));
+    if !metrics.cases.is_empty() {
+        for (label, ranking) in metrics.summary.iter_mut().zip(pool.iter().flatten()) {
+            label.pooled = Some(ranking.pooled());
+        }
+    }
     evaluate::write(&metrics, &target)?;
     Ok(metrics)
 }
