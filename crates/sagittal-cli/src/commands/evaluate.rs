@@ -231,7 +231,7 @@ fn read(path: &Path, truth: &Truth, labels: &[LabelName], is_truth: bool) -> any
 }
 
 /// The region without the voxels that the reference says are not to be scored.
-pub(crate) fn without_ignored(inside: Option<Volume<bool>>, reference: &LabelMap, ignore: Option<u16>) -> Option<Volume<bool>> {
+fn without_ignored(inside: Option<Volume<bool>>, reference: &LabelMap, ignore: Option<u16>) -> Option<Volume<bool>> {
     let Some(ignore) = ignore else { return inside };
     let mut inside = inside.unwrap_or_else(|| Volume::filled(reference.labels.shape(), true));
     inside.voxels_mut().iter_mut().zip(reference.labels.voxels()).for_each(|(inside, value)| *inside &= *value != ignore);

@@ -54,7 +54,7 @@ fn runs_that_cannot_be_compared_are_refused_with_the_reason() {
     sagittal(place.path(), &["evaluate", "pb", "r", "-o", "fewer"]).exits(1);
     sagittal(place.path(), &["compare", "a", "fewer"]).exits(0).says("1 cases are in a only and are not compared: 1");
     sagittal(place.path(), &["compare", "a", "b", "-o", "no/c.csv"]).exits(2).says("no is no folder");
-    sagittal(place.path(), &["evaluate", "pb", "r", "--roi", "r/1.nii.gz", "-o", "inside"]).exits(0);
+    sagittal(place.path(), &["evaluate", "pb", "r", "--roi", "r/1.nii.gz", "-o", "inside"]).exits(1);
     sagittal(place.path(), &["compare", "a", "inside"])
         .exits(1)
         .says("a and inside were scored in different regions (whole image, inside the given mask)");

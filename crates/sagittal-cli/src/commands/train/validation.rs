@@ -65,7 +65,6 @@ pub(super) fn score(
         if case.region.is_some() {
             region = ScoredRegion::FieldOfView;
         }
-        let inside = evaluate::without_ignored(inside, &reference, plan.ignore_label);
         let prediction = LabelMap { labels, geometry, header };
         let mut scores = score_case_with(&prediction, &reference, &values, inside.as_ref(), wanted)?;
         if reference.geometry.spacing_mm.or(prediction.geometry.spacing_mm).is_none() {
