@@ -104,6 +104,9 @@ struct Way {
     rankings: Vec<Ranking>,
 }
 
+/// The voxels of all cases so far, by probability: for each region, per label.
+type Pool = Mutex<Vec<(ScoredRegion, Vec<Ranking>)>>;
+
 /// What came of all pairs.
 #[derive(Debug)]
 struct Evaluated {
@@ -122,7 +125,7 @@ struct Scored {
 /// Scores every pair; a bad one does not stop the others.
 fn score_all(pairs: &[Pair], setup: &Setup, messages: &Messages) -> Evaluated {
     let counter = messages.progress("scoring", Unit::Cases, pairs.len() as u64);
-    let pool: Mutex<Vec<(Subject, ScoredRegion, Vec<Ranking>)>> = Mutex::new(Vec::new());
+    let pool = Pool::default();
     let results: Vec<_> = pairs
         .par_iter()
         .map(|pair| {
@@ -153,8 +156,8 @@ fn score_all(pairs: &[Pair], setup: &Setup, messages: &Messages) -> Evaluated {
             evaluated.ways[at].scores.push(score);
         }
     }
-    for (subject, region, rankings) in pool.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        if let Some(way) = evaluated.ways.iter_mut().find(|way| (way.subject, way.region) == (subject, region)) {
+    for (region, rankings) in pool.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(way) = evaluated.ways.iter_mut().find(|way| (way.subject, way.region) == (Subject::Prediction, region)) {
             way.rankings = rankings;
         }
     }
@@ -164,11 +167,7 @@ fn score_all(pairs: &[Pair], setup: &Setup, messages: &Messages) -> Evaluated {
 }
 
 /// Scores one pair in every way.
-fn score(
-    pair: &Pair,
-    setup: &Setup,
-    pool: &Mutex<Vec<(Subject, ScoredRegion, Vec<Ranking>)>>,
-) -> anyhow::Result<(Vec<Scored>, DistanceUnit)> {
+fn score(pair: &Pair, setup: &Setup, pool: &Pool) -> anyhow::Result<(Vec<Scored>, DistanceUnit)> {
     let reference = read(&pair.reference, &setup.truth, &setup.labels, true)?;
     let prediction = read(&pair.prediction, &setup.truth, &setup.labels, false)?;
     pairs::on_grid_of(&pair.reference, &reference.geometry, &pair.prediction, &prediction.geometry)?;
@@ -205,12 +204,12 @@ fn score(
 }
 
 /// Adds the voxels of a case to those of all cases.
-fn add(pool: &Mutex<Vec<(Subject, ScoredRegion, Vec<Ranking>)>>, region: ScoredRegion, mut rankings: Vec<Ranking>) {
+fn add(pool: &Pool, region: ScoredRegion, mut rankings: Vec<Ranking>) {
     rankings.iter_mut().for_each(Ranking::shorten);
     let mut pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
-    match pool.iter_mut().find(|(_, of, _)| *of == region) {
-        Some((.., all)) => all.iter_mut().zip(rankings).for_each(|(all, new)| all.add(new)),
-        None => pool.push((Subject::Prediction, region, rankings)),
+    match pool.iter_mut().find(|(of, _)| *of == region) {
+        Some((_, all)) => all.iter_mut().zip(rankings).for_each(|(all, new)| all.add(new)),
+        None => pool.push((region, rankings)),
     }
 }
 
