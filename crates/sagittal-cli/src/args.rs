@@ -18,7 +18,9 @@ pub(crate) use datasets::{CheckArgs, Configuration, FetchArgs, PhantomArgs, Phan
 pub(crate) use exchange::{
     CheckpointChoice, ExportArgs, ExportFileArgs, ExportNnunetArgs, ExportTo, ImportArgs, ImportFrom, ImportNnunetArgs,
 };
-pub(crate) use results::{CalibrateArgs, CompareArgs, EvaluateArgs, PredictArgs, ReportArgs, Scoring, StatisticsArgs, SurfaceKind};
+pub(crate) use results::{
+    CalibrateArgs, ChooseArgs, CompareArgs, EvaluateArgs, PredictArgs, ReportArgs, Scoring, StatisticsArgs, SurfaceKind,
+};
 pub(crate) use training::{DemoArgs, Length, TrainArgs};
 pub(crate) use view::{Drawing, Form, ViewArgs};
 
@@ -63,6 +65,7 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     Evaluate(EvaluateArgs),
     Compare(CompareArgs),
+    Choose(ChooseArgs),
     Calibrate(CalibrateArgs),
     Statistics(StatisticsArgs),
     Report(ReportArgs),

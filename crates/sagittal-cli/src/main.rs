@@ -52,6 +52,7 @@ fn run(everywhere: Everywhere, command: Command, messages: &Messages) -> anyhow:
         Command::Export(args) => commands::export::run(&args, messages),
         Command::View(args) => commands::view::run(&args, messages),
         Command::Evaluate(args) => commands::evaluate::run(&args, messages),
+        Command::Choose(args) => commands::choose::run(&args, messages),
         Command::Calibrate(args) => commands::calibrate::run(&args, messages),
         Command::Compare(args) => commands::compare::run(&args, messages),
         Command::Statistics(args) => commands::statistics::run(&args, messages),

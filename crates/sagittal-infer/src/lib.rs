@@ -22,3 +22,4 @@ mod tiles;
 pub use committee::Cost;
 pub use ensemble::{Ensemble, PredictOptions, Prediction, TEMPERATURE_KEY, Uncertainty};
 pub use error::InferError;
+pub use postprocess::keep_largest;

@@ -5,7 +5,7 @@ use sagittal_image::{Components, Volume};
 
 /// Keeps of the voxels with some values only the largest component, one step after the other; all others become
 /// background.
-pub(crate) fn keep_largest(mut labels: Volume<u16>, steps: &[KeepLargest]) -> Volume<u16> {
+pub fn keep_largest(mut labels: Volume<u16>, steps: &[KeepLargest]) -> Volume<u16> {
     for KeepLargest { values } in steps {
         let mask = labels.map(|label| values.contains(label));
         let kept = Components::of(&mask).largest();

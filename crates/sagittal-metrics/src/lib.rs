@@ -20,6 +20,7 @@
 
 mod case;
 mod error;
+mod folds;
 mod mask_pair;
 mod neighbour_codes;
 

@@ -11,8 +11,8 @@ use crate::outcome::WrongUse;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  sagittal predict run/fold_0/model.safetensors scan.nii.gz -o labels\n  \
                         sagittal predict run imagesTs -o labels --no-mirror\n\n\
-                        First the models, then the images. A model is a .safetensors file, or a run's folder, which stands for all \
-                        of its folds; several models are averaged. A model of a cascade's last stage is shown what the others find.\n\n\
+                        First the models, then the images. A model is a .safetensors file, or the folder of a run or of a choice, \
+                        which stands for all of its folds; several models are averaged. A model of a cascade's last stage is shown what the others find.\n\n\
                         --uncertainty writes quality.json too: of every case the Dice that the probabilities promise for each label, \
                         and whether it is flagged. It is a sign of doubt, not a measurement.")]
 pub(crate) struct PredictArgs {
@@ -66,7 +66,37 @@ impl PredictArgs {
 
 /// A weights file by its name, a run's folder by its record.
 fn is_model(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "safetensors") || path.join("run.json").is_file()
+    path.extension().is_some_and(|extension| extension == "safetensors")
+        || path.join("run.json").is_file()
+        || path.join(crate::commands::choose::FILE_NAME).is_file()
+}
+
+/// Choose the best of several runs, or of their averages, and its post-processing, by the cases that each fold held out
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sagittal choose run-2d run-3d -o best\n  sagittal predict best imagesTs -o labels\n\n\
+                        The runs were trained on one data set, best with --cross-validate. Candidates are every run and every two \
+                        runs averaged; then it is tried whether to keep only the largest connected part of all foreground, and of \
+                        each label. nnU-Net chooses in the same way. BEST gets the models of the chosen runs, which post-process \
+                        from then on, and choice.json.")]
+pub(crate) struct ChooseArgs {
+    /// Folders of runs; a single one gets its post-processing chosen
+    #[arg(required = true, value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
+
+    /// Folder for what is chosen; a new one
+    #[arg(short, long, value_name = "BEST")]
+    pub(crate) output: PathBuf,
+
+    /// Do not try averages of two runs, for which all held-out cases are predicted anew
+    #[arg(long)]
+    pub(crate) no_ensembles: bool,
+
+    /// Folder of the data set [default: the one that the runs were trained on]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dataset: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) on: OnDevice,
 }
 
 /// Make a run's models as sure as they are right: fit a temperature on the cases that each fold held out

@@ -8,9 +8,10 @@ use sagittal_data::FoldChoice;
 use super::{Budgeted, OnDevice, PhantomKind, Seeded, quantity};
 
 /// Train a network on a data set
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  sagittal train Dataset004_Hippocampus -o run --fold 0 --time 20m\n  \
-                        sagittal train Dataset004_Hippocampus -o run --fold 0 --time 20m --resume\n\n\
+                        sagittal train Dataset004_Hippocampus -o run --fold 0 --time 20m --resume\n  \
+                        sagittal train Dataset004_Hippocampus -o run --cross-validate --time 20m\n\n\
                         Ctrl-C stops at the next step and leaves a valid model; --resume goes on from there, bit by bit as if \
                         nothing had happened.")]
 pub(crate) struct TrainArgs {
@@ -28,6 +29,10 @@ pub(crate) struct TrainArgs {
     /// Fold to leave out for validation, counted from 0, or `all` to train on every case
     #[arg(long, value_name = "FOLD", default_value = "0", value_parser = fold)]
     pub(crate) fold: FoldChoice,
+
+    /// Train every fold, one after the other, each as long as --time or --epochs say; then score the cases of all together
+    #[arg(long, conflicts_with = "fold")]
+    pub(crate) cross_validate: bool,
 
     #[command(flatten)]
     pub(crate) length: Length,

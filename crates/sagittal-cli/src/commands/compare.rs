@@ -71,24 +71,16 @@ pub(crate) fn run(args: &CompareArgs, messages: &Messages) -> anyhow::Result<Out
 }
 
 /// Reads scores from a file, from the folder that holds it, or from all folds of a run.
-fn read(path: &Path) -> anyhow::Result<Metrics> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<Metrics> {
     WrongUse::unless_exists(path, "a metrics.json, a folder that holds one, or a run")?;
     let files = if path.is_dir() { files_in(path)? } else { vec![path.to_owned()] };
-    let mut all: Option<Metrics> = None;
-    for file in &files {
+    let read_one = |file: &std::path::PathBuf| -> anyhow::Result<Metrics> {
         let act = || format!("reading {}", file.display());
         let bytes = std::fs::read(file).with_context(act)?;
-        let metrics = Metrics::from_json(&String::from_utf8_lossy(&bytes)).with_context(act)?;
-        match &mut all {
-            None => all = Some(metrics),
-            Some(before) => {
-                let same = before.labels == metrics.labels && before.region == metrics.region;
-                ensure!(same, "{} has other labels or another region than the folds before it; validate it again", file.display());
-                before.cases.extend(metrics.cases);
-            }
-        }
-    }
-    all.with_context(|| format!("{} holds no scores", path.display()))
+        Metrics::from_json(&String::from_utf8_lossy(&bytes)).with_context(act)
+    };
+    let folds = files.iter().map(read_one).collect::<Result<Vec<_>, _>>()?;
+    Metrics::of_folds(folds, &Bootstrap::default()).with_context(|| format!("the folds of {}", path.display()))
 }
 
 fn files_in(folder: &Path) -> anyhow::Result<Vec<std::path::PathBuf>> {

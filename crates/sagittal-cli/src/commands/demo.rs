@@ -53,6 +53,7 @@ pub(crate) fn run(args: &DemoArgs, messages: &Messages) -> anyhow::Result<Outcom
         output: run.clone(),
         plan: Some(plan_file),
         fold: FoldChoice::Index(0),
+        cross_validate: false,
         length: Length { time: Some(args.time), epochs: None },
         patience: None,
         resume: false,

@@ -91,7 +91,7 @@ fn read(path: &Path) -> anyhow::Result<String> {
 
 /// The scores of all folds together; and the curves of the first fold that has some, as those of several networks are not one curve.
 fn metrics_of(run: &Path, folds: &[&String], warnings: &mut Vec<String>) -> anyhow::Result<(Option<Metrics>, Vec<Curves>)> {
-    let mut all: Option<Metrics> = None;
+    let mut of_folds = Vec::new();
     let mut curves = Vec::new();
     for fold in folds {
         let path = run.join(format!("fold_{fold}")).join("validation").join("metrics.json");
@@ -103,17 +103,12 @@ fn metrics_of(run: &Path, folds: &[&String], warnings: &mut Vec<String>) -> anyh
         if curves.is_empty() {
             curves = Curves::of(&of_fold);
         }
-        all = Some(match all {
-            None => of_fold,
-            Some(before) if before.labels == of_fold.labels && before.region == of_fold.region => {
-                let distances = before.distances.filter(|distances| of_fold.distances.as_ref() == Some(distances));
-                let cases = before.cases.into_iter().chain(of_fold.cases).collect();
-                let failed = before.failed.into_iter().chain(of_fold.failed).collect();
-                Metrics { distances, ..Metrics::new(before.labels, before.region, cases, failed, &Bootstrap::default()) }
-            }
-            Some(_) => bail!("{} scores other labels, or another region, than the folds before it; validate it again", path.display()),
-        });
+        of_folds.push(of_fold);
     }
+    let all = match of_folds.is_empty() {
+        true => None,
+        false => Some(Metrics::of_folds(of_folds, &Bootstrap::default()).with_context(|| format!("the folds of {}", run.display()))?),
+    };
     if let Some(metrics) = &all {
         warnings.extend(metrics.failed.iter().map(|failed| format!("Case {} was not scored: {}.", failed.case, failed.reason)));
     }

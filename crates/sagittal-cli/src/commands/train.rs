@@ -1,5 +1,6 @@
 //! `sagittal train`: one fold of a data set, from its files to a model with its scores.
 
+mod cross_validation;
 pub(crate) mod run_folder;
 mod validation;
 mod watch;
@@ -39,7 +40,8 @@ const BATCHES_AHEAD: usize = 4;
 
 pub(crate) fn run(args: &TrainArgs, messages: &Messages) -> anyhow::Result<Outcome> {
     let stop = Stop::on_ctrl_c()?;
-    let trained = train(args, messages, &stop)?;
+    let trained =
+        if args.cross_validate { cross_validation::train_every_fold(args, messages, &stop)? } else { train(args, messages, &stop)? };
     if let Some(metrics) = &trained.metrics {
         messages.result(metrics, || evaluate::in_words(metrics))?;
     }

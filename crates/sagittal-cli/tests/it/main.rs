@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod check;
+mod choose;
 mod compare;
 mod evaluate;
 mod exchange;

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{sagittal, shrink_network};
 
 /// A phantom and a plan by which a small network trains for some seconds.
-fn prepare(place: &Path) {
+pub(super) fn prepare(place: &Path) {
     sagittal(place, &["phantom", "hippocampus", "-o", "set", "--cases", "5", "--test-cases", "0"]).exits(0);
     sagittal(place, &["plan", "set", "-o", "plan.json"]).exits(0);
     let mut plan: serde_json::Value = serde_json::from_slice(&fs::read(place.join("plan.json")).unwrap()).unwrap();
