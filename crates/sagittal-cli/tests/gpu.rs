@@ -82,6 +82,7 @@ fn training_steps_of_a_gpu_equal_the_processors() {
         optimizer: OptimizerKind::Sgd,
         learning_rate: 0.01,
         momentum: 0.9,
+        nesterov: true,
         weight_decay: 1e-4,
         gradient_clip: 12.0,
         batch_dice: false,

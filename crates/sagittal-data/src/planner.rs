@@ -114,6 +114,7 @@ impl Plan {
                 optimizer: OptimizerKind::Adamw,
                 learning_rate: LEARNING_RATE,
                 momentum: 0.9,
+                nesterov: true,
                 weight_decay: 3e-5,
                 gradient_clip: 12.0,
                 iterations_per_epoch: 50,

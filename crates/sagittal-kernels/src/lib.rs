@@ -35,7 +35,7 @@ pub use interpolate::{ResizeShape, resize_linear, resize_linear_backward, resize
 pub use loss::{ClassCounts, LossOptions, LossShape, LossValue, dice_cross_entropy};
 pub use memory::KeepingAllocator;
 pub use norm::{NormShape, norm_activation, norm_activation_backward, norm_activation_backward_in_place, norm_activation_in_place};
-pub use optim::{AdamwOptions, SgdOptions, adamw_step, sgd_step, sum_of_squares};
+pub use optim::{AdamwOptions, RmspropOptions, RpropOptions, SgdOptions, adamw_step, rmsprop_step, rprop_step, sgd_step, sum_of_squares};
 pub use peak::measured_peak_gflops;
 pub use pool::{PoolShape, pool_average, pool_average_backward, pool_max, pool_max_backward};
 pub use residual::{add_leaky_backward_in_place, add_leaky_in_place};

@@ -78,6 +78,98 @@ pub fn adamw_step(weight: &mut [f32], grad: &[f32], first_moment: &mut [f32], se
     });
 }
 
+/// Settings of [`rmsprop_step`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RmspropOptions {
+    /// Learning rate.
+    pub lr: f32,
+    /// Share of the mean of squares that is kept.
+    pub decay: f32,
+    /// Added to the root of that mean.
+    pub eps: f32,
+    /// Share of the previous step that is kept.
+    pub momentum: f32,
+    /// L2 penalty, added to the gradient.
+    pub weight_decay: f32,
+    /// The gradient is multiplied by this first: 1, or less when the global norm is clipped.
+    pub grad_scale: f32,
+}
+
+/// One step of RMSprop (Tieleman and Hinton 2012) with momentum, not centred; both buffers start at zero.
+///
+/// # Panics
+/// If the slices differ in length.
+pub fn rmsprop_step(weight: &mut [f32], grad: &[f32], mean_square: &mut [f32], momentum_buffer: &mut [f32], options: RmspropOptions) {
+    assert_eq!(weight.len(), grad.len(), "weight and gradient differ in length");
+    assert_eq!((weight.len(), weight.len()), (mean_square.len(), momentum_buffer.len()), "weight and buffers differ in length");
+    let RmspropOptions { lr, decay, eps, momentum, weight_decay, grad_scale } = options;
+    let buffers = mean_square.par_chunks_mut(CHUNK).zip(momentum_buffer.par_chunks_mut(CHUNK));
+    weight.par_chunks_mut(CHUNK).zip(grad.par_chunks(CHUNK)).zip(buffers).for_each(|((w, g), (v, m))| {
+        for (((w, &g), v), m) in w.iter_mut().zip(g).zip(v).zip(m) {
+            let g = g * grad_scale + weight_decay * *w;
+            *v = decay * *v + (1.0 - decay) * g * g;
+            *m = momentum * *m + g / (v.sqrt() + eps);
+            *w -= lr * *m;
+        }
+    });
+}
+
+/// Settings of [`rprop_step`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RpropOptions {
+    /// Factor of a step size after the gradient has changed its sign, below 1.
+    pub shrink: f32,
+    /// Factor of a step size after the gradient has kept its sign, above 1.
+    pub grow: f32,
+    /// Smallest and largest step size.
+    pub bounds: [f32; 2],
+    /// Whether a step after which the gradient changed its sign is taken back (Riedmiller and Braun 1993), or left as it
+    /// is (Igel and Huesken's iRprop-, PyTorch's).
+    pub backtracking: bool,
+}
+
+/// One step of Rprop (Riedmiller and Braun 1993), which uses only the sign of each gradient; `previous` (the gradient
+/// before) starts at zero, `step_size` at the first step.
+///
+/// After a change of sign the gradient counts as zero, so that the next step neither grows nor shrinks.
+///
+/// # Panics
+/// If the slices differ in length.
+pub fn rprop_step(weight: &mut [f32], grad: &[f32], previous: &mut [f32], step_size: &mut [f32], options: RpropOptions) {
+    assert_eq!(weight.len(), grad.len(), "weight and gradient differ in length");
+    assert_eq!((weight.len(), weight.len()), (previous.len(), step_size.len()), "weight and buffers differ in length");
+    let RpropOptions { shrink, grow, bounds: [smallest, largest], backtracking } = options;
+    let buffers = previous.par_chunks_mut(CHUNK).zip(step_size.par_chunks_mut(CHUNK));
+    weight.par_chunks_mut(CHUNK).zip(grad.par_chunks(CHUNK)).zip(buffers).for_each(|((w, g), (p, s))| {
+        for (((w, &g), p), s) in w.iter_mut().zip(g).zip(p).zip(s) {
+            let sign_before = if *p > 0.0 {
+                1.0
+            } else if *p < 0.0 {
+                -1.0
+            } else {
+                0.0
+            };
+            let agreement = g * sign_before;
+            if agreement < 0.0 {
+                if backtracking {
+                    // The step size has not changed since.
+                    *w += sign_before * *s;
+                }
+                *s = (*s * shrink).max(smallest);
+                *p = 0.0;
+                continue;
+            }
+            if agreement > 0.0 {
+                *s = (*s * grow).min(largest);
+            }
+            if g != 0.0 {
+                *w -= g.signum() * *s;
+            }
+            *p = g;
+        }
+    });
+}
+
 /// Sum of the squares in f64, for clipping by the global norm; the same whatever the number of threads.
 pub fn sum_of_squares(x: &[f32]) -> f64 {
     let sums: Vec<f64> = x
@@ -136,6 +228,41 @@ mod tests {
             ew -= 0.01 * (em / (1.0 - 0.9_f64.powi(t as i32))) / ((ev / (1.0 - 0.999_f64.powi(t as i32))).sqrt() + 1e-8);
             assert!((f64::from(w[0]) - ew).abs() < 1e-6, "{} is not {ew}", w[0]);
         }
+    }
+
+    #[test]
+    fn rmsprop_follows_its_recurrence() {
+        let options = RmspropOptions { lr: 0.01, decay: 0.9, eps: 1e-8, momentum: 0.5, weight_decay: 0.1, grad_scale: 0.5 };
+        let (mut w, mut v, mut m) = ([1.0_f32], [0.0], [0.0]);
+        let (mut ew, mut ev, mut em) = (1.0_f64, 0.0_f64, 0.0_f64);
+        for g in [0.5_f32, -1.0, 2.0] {
+            rmsprop_step(&mut w, &[g], &mut v, &mut m, options);
+            let g = f64::from(g) * 0.5 + 0.1 * ew;
+            ev = 0.9 * ev + 0.1 * g * g;
+            em = 0.5 * em + g / (ev.sqrt() + 1e-8);
+            ew -= 0.01 * em;
+            assert!((f64::from(w[0]) - ew).abs() < 1e-6, "{} is not {ew}", w[0]);
+        }
+    }
+
+    #[test]
+    fn rprop_grows_shrinks_and_takes_back() {
+        let run = |backtracking| {
+            let options = RpropOptions { shrink: 0.5, grow: 1.2, bounds: [1e-6, 50.0], backtracking };
+            let (mut w, mut p, mut s) = ([1.0_f32], [0.0], [0.1]);
+            let mut path = Vec::new();
+            for g in [3.0_f32, 0.2, -7.0, -1.0, -1.0] {
+                rprop_step(&mut w, &[g], &mut p, &mut s, options);
+                path.push(w[0]);
+            }
+            path
+        };
+        let assert_path = |found: Vec<f32>, expected: [f32; 5]| {
+            assert!(found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-6), "{found:?} is not {expected:?}");
+        };
+        // Steps of 0.1, 0.12, none (halved to 0.06), 0.06, 0.072.
+        assert_path(run(false), [0.9, 0.78, 0.78, 0.84, 0.912]);
+        assert_path(run(true), [0.9, 0.78, 0.9, 0.96, 1.032]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! them, which is so once the gradients have been taken. On other devices composed of burn's operations.
 
 use crate::device::is_cpu;
-use crate::{AdamwOptions, SgdOptions, Tensor};
+use crate::{AdamwOptions, RmspropOptions, RpropOptions, SgdOptions, Tensor};
 use burn::backend::{Flex, flex::FlexTensor};
 
 /// The square root of the sum of all squared gradients, which lie on one device.
@@ -51,6 +51,45 @@ pub fn adamw_step(
     (tensor(value), [tensor(first), tensor(second)])
 }
 
+/// One step of RMSprop (Tieleman and Hinton 2012); returns the parameter, its mean of squares and its momentum.
+///
+/// # Panics
+/// If the tensors differ in length or device.
+pub fn rmsprop_step(
+    value: Tensor<1>,
+    gradient: Tensor<1>,
+    [mean_square, momentum]: [Tensor<1>; 2],
+    options: &RmspropOptions,
+) -> (Tensor<1>, [Tensor<1>; 2]) {
+    if !is_cpu(&value.device()) {
+        return composed::rmsprop_step(value, gradient, [mean_square, momentum], options);
+    }
+    let (mut value, gradient) = (primitive(value), primitive(gradient));
+    let (mut mean_square, mut momentum) = (primitive(mean_square), primitive(momentum));
+    let buffers = (mean_square.storage_mut(), momentum.storage_mut());
+    sagittal_kernels::rmsprop_step(value.storage_mut(), numbers(&gradient), buffers.0, buffers.1, *options);
+    (tensor(value), [tensor(mean_square), tensor(momentum)])
+}
+
+/// One step of Rprop (Riedmiller and Braun 1993); returns the parameter, the gradient for the next step and the step sizes.
+///
+/// # Panics
+/// If the tensors differ in length or device.
+pub fn rprop_step(
+    value: Tensor<1>,
+    gradient: Tensor<1>,
+    [previous, step_size]: [Tensor<1>; 2],
+    options: &RpropOptions,
+) -> (Tensor<1>, [Tensor<1>; 2]) {
+    if !is_cpu(&value.device()) {
+        return composed::rprop_step(value, gradient, [previous, step_size], options);
+    }
+    let (mut value, gradient) = (primitive(value), primitive(gradient));
+    let (mut previous, mut step_size) = (primitive(previous), primitive(step_size));
+    sagittal_kernels::rprop_step(value.storage_mut(), numbers(&gradient), previous.storage_mut(), step_size.storage_mut(), *options);
+    (tensor(value), [tensor(previous), tensor(step_size)])
+}
+
 fn primitive(tensor: Tensor<1>) -> FlexTensor {
     // The parameters come in without their graph, and their device was asked before.
     let primitive = tensor
@@ -69,7 +108,7 @@ fn numbers(tensor: &FlexTensor) -> &[f32] {
 
 /// The steps as `sagittal-kernels` defines them, on any device.
 mod composed {
-    use super::{AdamwOptions, SgdOptions, Tensor};
+    use super::{AdamwOptions, RmspropOptions, RpropOptions, SgdOptions, Tensor};
 
     /// Waits for the device once, not once per gradient.
     pub(super) fn norm(gradients: Vec<Tensor<1>>) -> f64 {
@@ -102,6 +141,37 @@ mod composed {
         let second = second * b2 + gradient.square() * (1.0 - b2);
         let value = value.clone() - value * (lr * weight_decay);
         (value - first.clone() * rate / (second.clone().sqrt() * inv_root + eps), [first, second])
+    }
+
+    pub(super) fn rmsprop_step(
+        value: Tensor<1>,
+        gradient: Tensor<1>,
+        [mean_square, momentum]: [Tensor<1>; 2],
+        options: &RmspropOptions,
+    ) -> (Tensor<1>, [Tensor<1>; 2]) {
+        let RmspropOptions { lr, decay, eps, momentum: kept, weight_decay, grad_scale } = *options;
+        let gradient = gradient * grad_scale + value.clone() * weight_decay;
+        let mean_square = mean_square * decay + gradient.clone().square() * (1.0 - decay);
+        let momentum = momentum * kept + gradient / (mean_square.clone().sqrt() + eps);
+        (value - momentum.clone() * lr, [mean_square, momentum])
+    }
+
+    pub(super) fn rprop_step(
+        value: Tensor<1>,
+        gradient: Tensor<1>,
+        [previous, step_size]: [Tensor<1>; 2],
+        options: &RpropOptions,
+    ) -> (Tensor<1>, [Tensor<1>; 2]) {
+        let RpropOptions { shrink, grow, bounds: [smallest, largest], backtracking } = *options;
+        let sign_before = previous.sign();
+        let agreement = gradient.clone().sign() * sign_before.clone();
+        let (kept, turned) = (agreement.clone().greater_elem(0), agreement.lower_elem(0));
+        let taken_back = if backtracking { sign_before * step_size.clone() } else { step_size.zeros_like() };
+        let grown = (step_size.clone() * grow).clamp_max(largest);
+        let shrunk = (step_size.clone() * shrink).clamp_min(smallest);
+        let step_size = step_size.mask_where(kept, grown).mask_where(turned.clone(), shrunk);
+        let change = (gradient.clone().sign() * step_size.clone() * -1.0).mask_where(turned.clone(), taken_back);
+        (value + change, [gradient.mask_fill(turned, 0), step_size])
     }
 }
 
@@ -154,6 +224,39 @@ mod tests {
         assert_close(found.0, expected.0);
         for (found, expected) in found.1.into_iter().zip(expected.1) {
             assert_close(found, expected);
+        }
+    }
+
+    #[test]
+    fn composed_rmsprop_equals_the_kernel() {
+        let start = random(1001);
+        let zeros = || [start.zeros_like(), start.zeros_like()];
+        let (mut found, mut expected) = ((start.clone(), zeros()), (start.clone(), zeros()));
+        let options = RmspropOptions { lr: 0.01, decay: 0.99, eps: 1e-8, momentum: 0.9, weight_decay: 0.1, grad_scale: 0.5 };
+        for _ in 0..5 {
+            let gradient = random(1001);
+            found = composed::rmsprop_step(found.0, gradient.clone(), found.1, &options);
+            expected = rmsprop_step(expected.0, gradient, expected.1, &options);
+        }
+        assert_close(found.0, expected.0);
+    }
+
+    #[test]
+    fn composed_rprop_equals_the_kernel() {
+        for backtracking in [false, true] {
+            let start = random(1001);
+            let buffers = || [start.zeros_like(), start.zeros_like() + 0.1];
+            let (mut found, mut expected) = ((start.clone(), buffers()), (start.clone(), buffers()));
+            let options = RpropOptions { shrink: 0.5, grow: 1.2, bounds: [1e-6, 50.0], backtracking };
+            for _ in 0..7 {
+                let gradient = random(1001);
+                found = composed::rprop_step(found.0, gradient.clone(), found.1, &options);
+                expected = rprop_step(expected.0, gradient, expected.1, &options);
+            }
+            assert_close(found.0, expected.0);
+            for (found, expected) in found.1.into_iter().zip(expected.1) {
+                assert_close(found, expected);
+            }
         }
     }
 

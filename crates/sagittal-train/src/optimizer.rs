@@ -1,19 +1,28 @@
 //! Optimisers over all parameters of a network, with the buffers that a checkpoint must hold.
 
+use crate::TrainerOptions;
 use sagittal_data::plan::OptimizerKind;
 use sagittal_nets::Parameters;
-use sagittal_tensor::{AdamwOptions, Device, SgdOptions, Tensor, adamw_step, norm_of_gradients, sgd_step};
+use sagittal_tensor::{
+    AdamwOptions, Device, RmspropOptions, RpropOptions, SgdOptions, Tensor, adamw_step, norm_of_gradients, rmsprop_step, rprop_step,
+    sgd_step,
+};
 
 /// Decay of Adam's mean of squares, as its authors recommend.
 const SECOND_MOMENT_DECAY: f32 = 0.999;
-/// Keeps Adam's division defined.
-const ADAM_EPSILON: f32 = 1e-8;
+/// Decay of RMSprop's mean of squares, PyTorch's.
+const SQUARES_DECAY: f32 = 0.99;
+/// Keeps Adam's and RMSprop's divisions defined.
+const EPSILON: f32 = 1e-8;
+/// What Riedmiller and Braun (1993) recommend: factors of the step size, its smallest and largest value.
+const RPROP_FACTORS: [f32; 2] = [0.5, 1.2];
+const RPROP_BOUNDS: [f32; 2] = [1e-6, 50.0];
 
 /// Buffers per parameter.
 fn n_buffers(kind: OptimizerKind) -> usize {
     match kind {
         OptimizerKind::Sgd => 1,
-        OptimizerKind::Adamw => 2,
+        OptimizerKind::Adamw | OptimizerKind::Rmsprop | OptimizerKind::Rprop | OptimizerKind::RpropBacktracking => 2,
     }
 }
 
@@ -22,6 +31,7 @@ fn n_buffers(kind: OptimizerKind) -> usize {
 pub struct Optimizer {
     kind: OptimizerKind,
     momentum: f32,
+    nesterov: bool,
     weight_decay: f32,
     /// Gradients are scaled down so that their common norm is at most this.
     gradient_clip: f64,
@@ -33,16 +43,18 @@ pub struct Optimizer {
 
 impl Optimizer {
     /// An optimiser that has done nothing yet.
-    pub fn new(
-        kind: OptimizerKind,
-        momentum: f64,
-        weight_decay: f64,
-        gradient_clip: f64,
-        parameters: &Parameters,
-        device: &Device,
-    ) -> Self {
+    pub fn new(options: &TrainerOptions, parameters: &Parameters, device: &Device) -> Self {
+        let kind = options.optimizer;
         let buffers = parameters.iter().map(|p| vec![Tensor::zeros(p.value.dims(), device.plain()); n_buffers(kind)]).collect();
-        Self { kind, momentum: momentum as f32, weight_decay: weight_decay as f32, gradient_clip, steps: 0, buffers }
+        Self {
+            kind,
+            momentum: options.momentum as f32,
+            nesterov: options.nesterov,
+            weight_decay: options.weight_decay as f32,
+            gradient_clip: options.gradient_clip,
+            steps: 0,
+            buffers,
+        }
     }
 
     /// Changes the parameters by one step. Parameters without a gradient stay as they are.
@@ -56,39 +68,40 @@ impl Optimizer {
         let norm = norm_of_gradients(gradients.iter().flatten());
         let grad_scale = if norm > self.gradient_clip { (self.gradient_clip / (norm + 1e-6)) as f32 } else { 1.0 };
         self.steps += 1;
+        let (lr, momentum, weight_decay) = (learning_rate as f32, self.momentum, self.weight_decay);
         for ((parameter, gradient), buffers) in parameters.iter_mut().zip(gradients).zip(&mut self.buffers) {
             let Some(gradient) = gradient else { continue };
             // Both are taken out while they are changed, so that nobody shares them and no copy is made.
             let value = std::mem::replace(&mut parameter.value, Tensor::empty([0], &gradient.device()));
             let mut old = std::mem::take(buffers).into_iter();
             let mut buffer = || old.next().expect("every parameter has the buffers of its optimiser");
-            match self.kind {
+            (parameter.value, *buffers) = match self.kind {
                 OptimizerKind::Sgd => {
-                    let options = SgdOptions {
-                        lr: learning_rate as f32,
-                        momentum: self.momentum,
-                        nesterov: true,
-                        weight_decay: self.weight_decay,
-                        grad_scale,
-                    };
+                    let options = SgdOptions { lr, momentum, nesterov: self.nesterov, weight_decay, grad_scale };
                     let (value, momentum) = sgd_step(value, gradient, buffer(), &options);
-                    parameter.value = value;
-                    *buffers = vec![momentum];
+                    (value, vec![momentum])
                 }
                 OptimizerKind::Adamw => {
-                    let options = AdamwOptions {
-                        lr: learning_rate as f32,
-                        betas: [self.momentum, SECOND_MOMENT_DECAY],
-                        eps: ADAM_EPSILON,
-                        weight_decay: self.weight_decay,
-                        grad_scale,
-                        step: self.steps,
-                    };
+                    let betas = [momentum, SECOND_MOMENT_DECAY];
+                    let options = AdamwOptions { lr, betas, eps: EPSILON, weight_decay, grad_scale, step: self.steps };
                     let (value, moments) = adamw_step(value, gradient, [buffer(), buffer()], &options);
-                    parameter.value = value;
-                    *buffers = moments.to_vec();
+                    (value, moments.to_vec())
                 }
-            }
+                OptimizerKind::Rmsprop => {
+                    let options = RmspropOptions { lr, decay: SQUARES_DECAY, eps: EPSILON, momentum, weight_decay, grad_scale };
+                    let (value, buffers) = rmsprop_step(value, gradient, [buffer(), buffer()], &options);
+                    (value, buffers.to_vec())
+                }
+                OptimizerKind::Rprop | OptimizerKind::RpropBacktracking => {
+                    let [shrink, grow] = RPROP_FACTORS;
+                    let backtracking = self.kind == OptimizerKind::RpropBacktracking;
+                    let options = RpropOptions { shrink, grow, bounds: RPROP_BOUNDS, backtracking };
+                    let (previous, step_size) = (buffer(), buffer());
+                    let step_size = if self.steps == 1 { step_size.zeros_like() + lr } else { step_size };
+                    let (value, buffers) = rprop_step(value, gradient, [previous, step_size], &options);
+                    (value, buffers.to_vec())
+                }
+            };
         }
         norm
     }

@@ -14,8 +14,10 @@ pub struct TrainerOptions {
     pub optimizer: OptimizerKind,
     /// Learning rate of the first step.
     pub learning_rate: f64,
-    /// Of SGD; of AdamW the decay of its mean of gradients.
+    /// Of SGD and RMSprop; of AdamW the decay of its mean of gradients.
     pub momentum: f64,
+    /// Whether the momentum of SGD looks one step ahead.
+    pub nesterov: bool,
     /// Pulls parameters to zero.
     pub weight_decay: f64,
     /// Bound of the norm of all gradients together.
@@ -61,8 +63,7 @@ pub struct Trainer {
 impl Trainer {
     /// A training that has not begun.
     pub fn new(network: Network, options: TrainerOptions, device: Device) -> Self {
-        let optimizer =
-            Optimizer::new(options.optimizer, options.momentum, options.weight_decay, options.gradient_clip, network.parameters(), &device);
+        let optimizer = Optimizer::new(&options, network.parameters(), &device);
         let supervision = DeepSupervision::new(n_scales(network.config()));
         Self { network, optimizer, progress: Progress::default(), options, supervision, device }
     }

@@ -45,6 +45,7 @@ fn cases() -> [Case; 2] {
         optimizer,
         learning_rate: 0.01,
         momentum,
+        nesterov: true,
         weight_decay: 3e-2,
         gradient_clip,
         batch_dice,

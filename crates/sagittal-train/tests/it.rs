@@ -33,9 +33,12 @@ fn trainer(optimizer: OptimizerKind) -> Trainer {
     let network = Network::new(&config, &mut ChaCha8Rng::seed_from_u64(3), &Device::cpu()).unwrap();
     let learning_rate = match optimizer {
         OptimizerKind::Sgd => 0.02,
-        OptimizerKind::Adamw => 0.003,
+        OptimizerKind::Adamw | OptimizerKind::Rmsprop => 0.003,
+        OptimizerKind::Rprop | OptimizerKind::RpropBacktracking => 0.001,
     };
-    let options = TrainerOptions { optimizer, learning_rate, momentum: 0.9, weight_decay: 1e-5, gradient_clip: 12.0, batch_dice: false };
+    let weight_decay = if optimizer.is_rprop() { 0.0 } else { 1e-5 };
+    let options =
+        TrainerOptions { optimizer, learning_rate, momentum: 0.9, nesterov: true, weight_decay, gradient_clip: 12.0, batch_dice: false };
     Trainer::new(network, options, Device::cpu())
 }
 
@@ -85,8 +88,8 @@ impl Events for StopAfter {
 }
 
 #[test]
-fn both_optimisers_learn_to_see_the_box() {
-    for optimizer in [OptimizerKind::Sgd, OptimizerKind::Adamw] {
+fn optimisers_of_batches_learn_to_see_the_box() {
+    for optimizer in [OptimizerKind::Sgd, OptimizerKind::Adamw, OptimizerKind::Rmsprop] {
         let folder = tempfile::tempdir().unwrap();
         let mut trainer = trainer(optimizer);
         let outcome = train(&mut trainer, folder.path(), &options(20), &mut Silent).unwrap();
@@ -102,7 +105,7 @@ fn both_optimisers_learn_to_see_the_box() {
 
 #[test]
 fn stopped_and_resumed_gives_the_weights_of_no_stop() {
-    for optimizer in [OptimizerKind::Sgd, OptimizerKind::Adamw] {
+    for optimizer in [OptimizerKind::Sgd, OptimizerKind::Adamw, OptimizerKind::Rmsprop, OptimizerKind::RpropBacktracking] {
         let (unbroken, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         train(&mut trainer(optimizer), unbroken.path(), &options(4), &mut Silent).unwrap();
         // 6 steps an epoch: stops lie in the middle of an epoch and at its end.

@@ -254,6 +254,7 @@ pub(crate) fn trainer_options(plan: &Plan) -> TrainerOptions {
         optimizer: training.optimizer,
         learning_rate: training.learning_rate,
         momentum: training.momentum,
+        nesterov: training.nesterov,
         weight_decay: training.weight_decay,
         gradient_clip: training.gradient_clip,
         // nnU-Net pools the batch for 2-D networks, whose slices often lack a class.

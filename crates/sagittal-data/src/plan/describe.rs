@@ -1,6 +1,6 @@
 //! The plan in words.
 
-use super::{Length, NetworkKind, Normalization, OptimizerKind, OrientationRule, Plan, Region};
+use super::{Length, NetworkKind, Normalization, OptimizerKind, OrientationRule, Plan, Region, TrainingPlan};
 use sagittal_image::Rank;
 use std::time::Duration;
 
@@ -132,7 +132,7 @@ impl Plan {
             Length::Epochs(epochs) => format!("{epochs} epochs of {} steps", training.iterations_per_epoch),
             Length::Time(time) => format!("{}, as many steps as that allows", time_words(time)),
         };
-        format!("{length}, {}, learning rate {} falling to 0", optimizer_words(training.optimizer), training.learning_rate)
+        format!("{length}, {}", optimizer_words(training))
     }
 
     fn augmentation_words(&self) -> String {
@@ -187,10 +187,21 @@ fn normalization_words(normalization: &Normalization) -> String {
     }
 }
 
-fn optimizer_words(optimizer: OptimizerKind) -> &'static str {
-    match optimizer {
-        OptimizerKind::Sgd => "SGD with Nesterov momentum",
+fn optimizer_words(training: &TrainingPlan) -> String {
+    let name = match training.optimizer {
+        OptimizerKind::Sgd if training.momentum == 0.0 => "SGD",
+        OptimizerKind::Sgd if training.nesterov => "SGD with Nesterov momentum",
+        OptimizerKind::Sgd => "SGD with momentum",
         OptimizerKind::Adamw => "AdamW",
+        OptimizerKind::Rmsprop => "RMSprop",
+        OptimizerKind::Rprop => "Rprop",
+        OptimizerKind::RpropBacktracking => "Rprop with weight backtracking",
+    };
+    let rate = training.learning_rate;
+    if training.optimizer.is_rprop() {
+        format!("{name}, first step size {rate}")
+    } else {
+        format!("{name}, learning rate {rate} falling to 0")
     }
 }
 

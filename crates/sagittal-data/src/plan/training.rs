@@ -6,10 +6,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OptimizerKind {
-    /// Stochastic gradient descent with Nesterov momentum (nnU-Net's).
+    /// Stochastic gradient descent; with momentum, Nesterov's unless the plan says otherwise (nnU-Net's).
     Sgd,
     /// Adam with decoupled weight decay.
     Adamw,
+    /// RMSprop (Tieleman and Hinton 2012): gradients divided by the root of their mean square, with momentum.
+    Rmsprop,
+    /// Rprop (Riedmiller and Braun 1993), which uses only the sign of each gradient: every number has a step size of its
+    /// own, 1.2 times as large after each step whose gradient kept its sign, half as large after one that changed it, from
+    /// 1e-6 to 50, the learning rate at first. After a change the number stays where it is (Igel and Huesken's iRprop-, as in
+    /// PyTorch). Made for gradients of all cases at once.
+    Rprop,
+    /// The same with the weight backtracking of the original paper: after a change the last step is taken back.
+    RpropBacktracking,
 }
 
 /// How long a training lasts.
@@ -27,10 +36,14 @@ pub enum Length {
 pub struct TrainingPlan {
     /// The optimiser.
     pub optimizer: OptimizerKind,
-    /// Learning rate at the first step; it falls to 0 as `(1 - progress)^0.9`.
+    /// Learning rate at the first step; it falls to 0 as `(1 - progress)^0.9`. Of Rprop the first step size, which then
+    /// follows the gradients' signs alone.
     pub learning_rate: f64,
-    /// Momentum (SGD) or first-moment decay (AdamW).
+    /// Momentum (SGD, RMSprop) or first-moment decay (AdamW); Rprop has none.
     pub momentum: f64,
+    /// Whether momentum looks one step ahead (SGD).
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub nesterov: bool,
     /// Weight decay.
     pub weight_decay: f64,
     /// Largest norm of the whole gradient; longer ones are scaled down to it.
@@ -147,6 +160,22 @@ pub struct LowResolutionPlan {
     pub channel_probability: f64,
     /// Lowest and highest part of the size that is kept.
     pub scale: [f64; 2],
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+impl OptimizerKind {
+    /// Whether steps follow the signs of gradients alone, so that learning rate, clipping and weight decay mean nothing.
+    pub fn is_rprop(self) -> bool {
+        matches!(self, Self::Rprop | Self::RpropBacktracking)
+    }
 }
 
 impl TrainingPlan {

@@ -164,6 +164,8 @@ impl Plan {
         within("training.learning_rate", training.learning_rate, 1e-12, 10.0)?;
         within("training.momentum", training.momentum, 0.0, 0.999_999)?;
         within("training.weight_decay", training.weight_decay, 0.0, 1.0)?;
+        let no_decay = !training.optimizer.is_rprop() || training.weight_decay == 0.0;
+        require(no_decay, "training.weight_decay", &training.weight_decay, || "0 with Rprop, which has none".to_owned())?;
         within("training.gradient_clip", training.gradient_clip, 1e-6, 1e9)?;
         within("training.foreground_fraction", training.foreground_fraction, 0.0, 1.0)?;
         require(training.iterations_per_epoch >= 1, "training.iterations_per_epoch", training.iterations_per_epoch, || {
@@ -291,6 +293,7 @@ mod tests {
             Case { change: |plan| plan.network.features[0] = 5000, message: "network.features[0] is 5000, expected 1 to 4096" },
             Case { change: |plan| plan.network.features.truncate(2), message: "network.strides is 4, expected 2 entries" },
             Case { change: |plan| plan.network.classes = 2, message: "network.classes is 2, expected 3" },
+            Case { change: |plan| plan.training.optimizer = OptimizerKind::Rprop, message: "training.weight_decay is" },
             Case { change: |plan| plan.training.learning_rate = f64::NAN, message: "training.learning_rate is NaN" },
             Case { change: |plan| plan.training.mirror_axes = vec![1, 1], message: "training.mirror_axes[1] is 1" },
             Case {

@@ -339,6 +339,7 @@ impl Draft<'_> {
                 optimizer: OptimizerKind::Sgd,
                 learning_rate: 0.01,
                 momentum: 0.99,
+                nesterov: true,
                 weight_decay: 3e-5,
                 gradient_clip: 12.0,
                 iterations_per_epoch: 250,

@@ -210,6 +210,7 @@ fn training(patch: [usize; 3], mirror_axes: Vec<usize>) -> TrainingPlan {
         optimizer: OptimizerKind::Sgd,
         learning_rate: 0.01,
         momentum: 0.99,
+        nesterov: true,
         weight_decay: 3e-5,
         gradient_clip: 12.0,
         iterations_per_epoch: 250,

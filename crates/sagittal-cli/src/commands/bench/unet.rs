@@ -15,6 +15,7 @@ const OPTIONS: TrainerOptions = TrainerOptions {
     optimizer: OptimizerKind::Sgd,
     learning_rate: 1e-2,
     momentum: 0.99,
+    nesterov: true,
     weight_decay: 3e-5,
     gradient_clip: 12.0,
     batch_dice: false,
