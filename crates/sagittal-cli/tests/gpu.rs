@@ -6,7 +6,7 @@
 use sagittal_data::{Batch, Seed, plan::OptimizerKind};
 use sagittal_nets::{Network, NetworkConfig, NetworkKind, Outputs, Parameters};
 use sagittal_tensor::{Device, DeviceName, Tensor, TensorData};
-use sagittal_train::{Trainer, TrainerOptions};
+use sagittal_train::{Objective, Trainer, TrainerOptions};
 
 /// Of the largest logit. Both sides compute in f32; a GPU sums in another order.
 const FORWARD_TOLERANCE: f32 = 1e-4;
@@ -85,7 +85,7 @@ fn training_steps_of_a_gpu_equal_the_processors() {
         nesterov: true,
         weight_decay: 1e-4,
         gradient_clip: 12.0,
-        batch_dice: false,
+        objective: Objective::classes(false),
     };
     for (name, gpu) in gpus() {
         for patch in PATCHES {

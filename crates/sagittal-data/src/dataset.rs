@@ -80,6 +80,17 @@ pub struct Region {
     pub painted: u16,
 }
 
+impl Region {
+    /// What there is to find: the regions, or where there are none every label but the background as a region of its own.
+    pub fn all(labels: &[Label], regions: &[Self]) -> Vec<Self> {
+        let alone = |label: &Label| Self { name: label.name.clone(), values: vec![label.value], painted: label.value };
+        match regions {
+            [] => labels.iter().filter(|label| label.value != 0).map(alone).collect(),
+            regions => regions.to_vec(),
+        }
+    }
+}
+
 /// A value found in mask files and the label it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaskValue {

@@ -199,6 +199,11 @@ impl Plan {
         self.labels.iter().map(regions_of).collect()
     }
 
+    /// What there is to find: the regions, or where there are none every label but the background as a region of its own.
+    pub fn structures(&self) -> Vec<Region> {
+        Region::all(&self.labels, &self.regions)
+    }
+
     /// Channels of the network's output: one per region where there are regions, else one per label.
     pub fn n_outputs(&self) -> usize {
         if self.regions.is_empty() { self.labels.len() } else { self.regions.len() }

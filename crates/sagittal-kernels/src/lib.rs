@@ -32,7 +32,7 @@ mod testing;
 pub use conv::{ConvShape, PackedConv, Parts, PartsMut, conv, conv_backward_input, conv_backward_weight};
 pub use conv_transpose::{TransposeShape, conv_transpose, conv_transpose_backward_input, conv_transpose_backward_weight};
 pub use interpolate::{ResizeShape, resize_linear, resize_linear_backward, resize_nearest};
-pub use loss::{ClassCounts, LossOptions, LossShape, LossValue, dice_cross_entropy};
+pub use loss::{ClassCounts, LossOptions, LossShape, LossValue, RegionTable, dice_binary_cross_entropy, dice_cross_entropy};
 pub use memory::KeepingAllocator;
 pub use norm::{NormShape, norm_activation, norm_activation_backward, norm_activation_backward_in_place, norm_activation_in_place};
 pub use optim::{AdamwOptions, RmspropOptions, RpropOptions, SgdOptions, adamw_step, rmsprop_step, rprop_step, sgd_step, sum_of_squares};

@@ -1,13 +1,17 @@
-//! Cross entropy plus soft Dice, with the gradient of the logits, as nnU-Net combines them.
+//! Cross entropy plus soft Dice, with the gradient of the logits, as nnU-Net combines them: here what is common to classes
+//! that exclude each other (`classes.rs`) and to regions that may overlap (`regions.rs`).
 //!
-//! Source: Isensee et al. 2021 (nnU-Net), `DC_and_CE_loss` with `MemoryEfficientSoftDiceLoss`; regions (sigmoid, binary
-//! cross entropy) are not here.
+//! Source: Isensee et al. 2021 (nnU-Net), `DC_and_CE_loss` and `DC_and_BCE_loss` with `MemoryEfficientSoftDiceLoss`.
 
+mod classes;
 pub mod naive;
+mod regions;
 #[cfg(test)]
 mod tests;
 
-use crate::softmax::softmax;
+pub use classes::dice_cross_entropy;
+pub use regions::{RegionTable, dice_binary_cross_entropy};
+
 use rayon::prelude::*;
 
 /// A target voxel with this label takes no part in the loss.
@@ -23,7 +27,7 @@ pub struct LossShape {
     pub batch: usize,
     /// Voxels of one sample.
     pub voxels: usize,
-    /// `K`, background included.
+    /// `K`: classes, background included, or regions.
     pub classes: usize,
 }
 
@@ -38,7 +42,7 @@ pub struct LossOptions {
     pub ce_weight: f32,
     /// Added to numerator and denominator of the Dice.
     pub smooth: f32,
-    /// Whether class 0 takes part in the Dice.
+    /// Whether class 0 takes part in the Dice; regions have no background, and all of them do.
     pub do_background: bool,
     /// Loss and gradient are multiplied by this: the weight of a scale in deep supervision.
     pub scale: f32,
@@ -50,7 +54,8 @@ impl Default for LossOptions {
     }
 }
 
-/// Voxels of one class, counted over the batch, with the class of the highest logit as the prediction.
+/// Voxels of one class or region, counted over the batch: the class of the highest logit is predicted, and every region whose
+/// logit is positive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClassCounts {
     /// Predicted and true.
@@ -66,26 +71,33 @@ pub struct ClassCounts {
 pub struct LossValue {
     /// `scale * (ce_weight * cross_entropy - dice_weight * dice)`.
     pub loss: f64,
-    /// Mean cross entropy over the voxels that are not ignored.
+    /// Mean cross entropy over the voxels that are not ignored, and over the regions.
     pub cross_entropy: f64,
-    /// Mean soft Dice over classes (and samples).
+    /// Mean soft Dice over classes or regions (and samples).
     pub dice: f64,
-    /// Per class.
+    /// Per class or region.
     pub counts: Vec<ClassCounts>,
 }
 
-/// Cross entropy minus soft Dice, and its gradient where `d_logits` is given.
-///
-/// The Dice of a class is `(2 I + s) / max(R + P + s, 1e-8)` with `I` the sum of its probability over its voxels, `P` the
-/// sum of its probability and `R` the number of its voxels. Voxels labelled [`IGNORED`] are left out of every sum.
-///
-/// # Shapes
-/// - `logits`, `d_logits`: `[N, V, K]`
-/// - `target`: `[N, V]`, classes below `K`, or [`IGNORED`]
-///
-/// # Panics
-/// If a slice does not fit `shape`, or a target is neither a class nor [`IGNORED`].
-pub fn dice_cross_entropy(
+/// How the logits of a stretch of voxels are compared with its target. Slices are `[V, K]` and `[V]`.
+trait Rule: Sync {
+    /// The first class that takes part in the Dice.
+    fn first_class(&self) -> usize;
+
+    /// Terms of the cross entropy at one voxel.
+    fn terms_per_voxel(&self) -> usize;
+
+    /// Adds the voxels up.
+    fn add(&self, logits: &[f32], target: &[u8], sums: &mut Sums);
+
+    /// The gradient of the logits; `slopes[k]` holds what a class's probability adds to the loss everywhere, and at its own
+    /// voxels in addition.
+    fn gradient(&self, logits: &[f32], target: &[u8], ce_factor: f32, slopes: &[[f32; 2]], d_logits: &mut [f32]);
+}
+
+/// The loss by a rule, and its gradient where `d_logits` is given.
+fn loss_by(
+    rule: &impl Rule,
     shape: &LossShape,
     logits: &[f32],
     target: &[u8],
@@ -99,11 +111,12 @@ pub fn dice_cross_entropy(
     let per_sample: Vec<Sums> = (0..batch)
         .map(|n| {
             let (logits, target) = (&logits[n * voxels * classes..][..voxels * classes], &target[n * voxels..][..voxels]);
-            let chunks: Vec<Sums> = logits
-                .par_chunks(CHUNK * classes)
-                .zip(target.par_chunks(CHUNK))
-                .map(|(logits, target)| Sums::of(classes, logits, target))
-                .collect();
+            let sums_of = |(logits, target): (&[f32], &[u8])| {
+                let mut sums = Sums::none(classes);
+                rule.add(logits, target, &mut sums);
+                sums
+            };
+            let chunks: Vec<Sums> = logits.par_chunks(CHUNK * classes).zip(target.par_chunks(CHUNK)).map(sums_of).collect();
             chunks.iter().fold(Sums::none(classes), Sums::plus)
         })
         .collect();
@@ -111,17 +124,17 @@ pub fn dice_cross_entropy(
 
     // Each group (the batch, or one sample) gives one Dice per class: dice = (2 I + s) / max(R + P + s, 1e-8).
     let groups: Vec<&Sums> = if options.batch_dice { vec![&whole] } else { per_sample.iter().collect() };
-    let first_class = usize::from(!options.do_background);
+    let first_class = rule.first_class();
     let n_dice = (groups.len() * (classes - first_class.min(classes))).max(1) as f64;
     let smooth = f64::from(options.smooth);
     let dice: f64 = groups.iter().flat_map(|g| (first_class..classes).map(move |k| g.dice(k, smooth).value)).sum::<f64>() / n_dice;
-    let n_scored = whole.n_scored.max(1) as f64;
-    let cross_entropy = whole.cross_entropy / n_scored;
+    let n_terms = (whole.n_scored.max(1) as usize * rule.terms_per_voxel()) as f64;
+    let cross_entropy = whole.cross_entropy / n_terms;
     let (ce_weight, dice_weight, scale) = (f64::from(options.ce_weight), f64::from(options.dice_weight), f64::from(options.scale));
 
     if let Some(d_logits) = d_logits {
         assert_eq!(d_logits.len(), logits.len(), "d_logits does not fit {shape:?}");
-        let ce_factor = (scale * ce_weight / n_scored) as f32;
+        let ce_factor = (scale * ce_weight / n_terms) as f32;
         for n in 0..batch {
             let group = groups[if options.batch_dice { 0 } else { n }];
             let mut slopes = vec![[0.0_f32; 2]; classes];
@@ -135,33 +148,10 @@ pub fn dice_cross_entropy(
                 .par_chunks_mut(CHUNK * classes)
                 .zip(logits[at].par_chunks(CHUNK * classes))
                 .zip(target[n * voxels..(n + 1) * voxels].par_chunks(CHUNK))
-                .for_each(|((d_logits, logits), target)| gradient(classes, logits, target, ce_factor, &slopes, d_logits));
+                .for_each(|((d_logits, logits), target)| rule.gradient(logits, target, ce_factor, &slopes, d_logits));
         }
     }
     LossValue { loss: scale * (ce_weight * cross_entropy - dice_weight * dice), cross_entropy, dice, counts: whole.counts }
-}
-
-/// `d_logits` of a chunk; `slopes[k]` holds what a class's probability adds to the loss everywhere, and at its own voxels.
-fn gradient(classes: usize, logits: &[f32], target: &[u8], ce_factor: f32, slopes: &[[f32; 2]], d_logits: &mut [f32]) {
-    let mut d_p = vec![0.0; classes];
-    for ((z, &t), d_z) in logits.chunks_exact(classes).zip(target).zip(d_logits.chunks_exact_mut(classes)) {
-        if t == IGNORED {
-            d_z.fill(0.0);
-            continue;
-        }
-        let t = usize::from(t);
-        softmax(z, d_z);
-        let mut mean = 0.0;
-        for k in 0..classes {
-            d_p[k] = slopes[k][0] + if k == t { slopes[k][1] } else { 0.0 };
-            mean += d_p[k] * d_z[k];
-        }
-        // d_z = p * (d_p - sum(d_p * p)) for the Dice, p - [k = t] for the cross entropy
-        for k in 0..classes {
-            let p = d_z[k];
-            d_z[k] = p * (d_p[k] - mean) + ce_factor * (p - f32::from(u8::from(k == t)));
-        }
-    }
 }
 
 /// What a stretch of voxels adds up to.
@@ -190,39 +180,6 @@ impl Sums {
             intersection: vec![0.0; classes],
             counts: vec![ClassCounts::default(); classes],
         }
-    }
-
-    fn of(classes: usize, logits: &[f32], target: &[u8]) -> Self {
-        let mut sums = Self::none(classes);
-        let mut p = vec![0.0; classes];
-        for (z, &t) in logits.chunks_exact(classes).zip(target) {
-            if t == IGNORED {
-                continue;
-            }
-            let t = usize::from(t);
-            assert!(t < classes, "target {t} is neither one of the {classes} classes nor {IGNORED}");
-            let mut best = 0;
-            for k in 1..classes {
-                if z[k] > z[best] {
-                    best = k;
-                }
-            }
-            let mut sum = 0.0;
-            for k in 0..classes {
-                p[k] = (z[k] - z[best]).exp();
-                sum += p[k];
-            }
-            for k in 0..classes {
-                sums.probability[k] += f64::from(p[k] / sum);
-            }
-            sums.intersection[t] += f64::from(p[t] / sum);
-            sums.cross_entropy += f64::from(sum.ln() - (z[t] - z[best]));
-            sums.n_scored += 1;
-            sums.counts[best].predicted += 1;
-            sums.counts[t].reference += 1;
-            sums.counts[t].intersection += u64::from(best == t);
-        }
-        sums
     }
 
     fn plus(mut self, other: &Self) -> Self {

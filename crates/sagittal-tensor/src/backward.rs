@@ -185,14 +185,14 @@ impl<B: BlockKernels, C: CheckpointStrategy> BlockOps for Autodiff<B, C> {
         }
     }
 
-    fn dice_cross_entropy(logits: FloatTensor<Self>, target: LossTarget) -> FloatTensor<Self> {
+    fn segmentation_loss(logits: FloatTensor<Self>, target: LossTarget) -> FloatTensor<Self> {
         let (logits, node) = logits.into_parts();
         match LossStep.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let (loss, gradient) = B::loss_and_gradient(logits, &target);
                 prepared.finish(gradient, loss)
             }
-            OpsKind::UnTracked(prepared) => prepared.finish(B::dice_cross_entropy(logits, target)),
+            OpsKind::UnTracked(prepared) => prepared.finish(B::segmentation_loss(logits, target)),
         }
     }
 }

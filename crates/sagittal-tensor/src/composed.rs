@@ -7,7 +7,7 @@
 mod tests;
 
 use crate::ops::{BlockBackward, BlockForward, BlockSaved, ConvBackward};
-use crate::{ConvSpec, LossTarget, NormActivation, Tensor, TransposeSpec};
+use crate::{ConvSpec, LossTarget, NormActivation, RegionTable, Tensor, TransposeSpec};
 use burn::backend::{Dispatch, ops::ModuleOps};
 use burn::tensor::{Int, TensorData, activation, module, ops::ConvOptions};
 
@@ -163,8 +163,15 @@ pub(crate) fn transpose_backward(
 /// Cross entropy minus soft Dice, one number, and its gradient with respect to the logits.
 ///
 /// # Panics
-/// If the target holds a class that the logits have not.
+/// If the target holds a class that the logits, or the table of regions, have not.
 pub(crate) fn loss_and_gradient(logits: Tensor<5>, target: &LossTarget) -> (Tensor<1>, Tensor<5>) {
+    match &target.regions {
+        None => loss_of_classes(logits, target),
+        Some(table) => loss_of_regions(logits, target, table),
+    }
+}
+
+fn loss_of_classes(logits: Tensor<5>, target: &LossTarget) -> (Tensor<1>, Tensor<5>) {
     let shape @ [n, .., k] = logits.dims();
     let device = logits.device();
     let counts = class_counts(&target.classes, n, k);
@@ -175,24 +182,61 @@ pub(crate) fn loss_and_gradient(logits: Tensor<5>, target: &LossTarget) -> (Tens
     let log_probability = activation::log_softmax(logits, 4);
     let probability = log_probability.clone().exp();
     let cross_entropy = channel_sum(one_hot.clone() * log_probability).sum() / -n_scored;
-
-    // dice = (2 intersection + smooth) / (reference + predicted + smooth), of each class but the background
-    let group = |sum: Tensor<5>| if target.batch_dice { sum.sum_dim(0) } else { sum };
-    let intersection = group(voxel_sum(one_hot.clone() * probability.clone()));
-    let denominator = group(reference + voxel_sum(scored.clone() * probability.clone())) + SMOOTH;
-    let dice = (intersection * 2.0 + SMOOTH) / denominator.clone();
+    // Of each class but the background.
     let n_groups = if target.batch_dice { 1 } else { n };
     let share: Vec<f32> = (0..k).map(|class| if class == 0 { 0.0 } else { 1.0 / (n_groups * (k - 1)) as f32 }).collect();
     let share = Tensor::<5>::from_data(TensorData::new(share, [1, 1, 1, 1, k]), &device);
-    let loss = (cross_entropy - (dice.clone() * share.clone()).sum()) * target.weight;
+    let (dice, d_probability) = dice_and_slope(&probability, &one_hot, &scored, reference, share, target.batch_dice);
 
-    // d_dice = (2 [its own voxel] - dice) / denominator
-    let factor = share / denominator;
-    let d_probability = factor.clone() * dice - one_hot.clone() * (factor * 2.0);
+    let loss = (cross_entropy * target.entropy_weight - dice) * target.weight;
     let mean = (d_probability.clone() * probability.clone()).sum_dim(4);
     let d_dice = probability.clone() * (d_probability - mean);
-    let d_cross_entropy = (probability - one_hot) / n_scored;
+    let d_cross_entropy = (probability - one_hot) * (target.entropy_weight / n_scored);
     (loss, (d_dice + d_cross_entropy) * (scored * target.weight))
+}
+
+fn loss_of_regions(logits: Tensor<5>, target: &LossTarget, table: &RegionTable) -> (Tensor<1>, Tensor<5>) {
+    let [n, z, y, x, k] = logits.dims();
+    let device = logits.device();
+    let counts = class_counts(&target.classes, n, table.n_classes());
+    let n_terms = counts.iter().sum::<f32>().max(1.0) * k as f32;
+    let (members, scored) = members(&target.classes, table, [n, z, y, x], &device);
+    let reference = voxel_sum(members.clone());
+
+    let probability = activation::sigmoid(logits.clone());
+    // -t ln p - (1 - t) ln (1 - p) = max(z, 0) - z t + ln(1 + exp(-|z|))
+    let softplus = logits.clone().abs().neg().exp().log1p();
+    let entropies = logits.clone().clamp_min(0.0) - logits * members.clone() + softplus;
+    let cross_entropy = channel_sum(entropies * scored.clone()).sum() / n_terms;
+    let n_groups = if target.batch_dice { 1 } else { n };
+    let share = Tensor::<5>::full([1, 1, 1, 1, k], 1.0 / (n_groups * k) as f32, &device);
+    let (dice, d_probability) = dice_and_slope(&probability, &members, &scored, reference, share, target.batch_dice);
+
+    let loss = (cross_entropy * target.entropy_weight - dice) * target.weight;
+    let d_dice = probability.clone() * (probability.clone().neg() + 1.0) * d_probability;
+    let d_cross_entropy = (probability - members) * (target.entropy_weight / n_terms);
+    (loss, (d_dice + d_cross_entropy) * (scored * target.weight))
+}
+
+/// The mean soft Dice, each class or region counting for its `share`, and the gradient of its negative with respect to the
+/// probabilities.
+fn dice_and_slope(
+    probability: &Tensor<5>,
+    is_member: &Tensor<5>,
+    scored: &Tensor<5>,
+    reference: Tensor<5>,
+    share: Tensor<5>,
+    batch_dice: bool,
+) -> (Tensor<1>, Tensor<5>) {
+    // dice = (2 intersection + smooth) / (reference + predicted + smooth)
+    let group = |sum: Tensor<5>| if batch_dice { sum.sum_dim(0) } else { sum };
+    let intersection = group(voxel_sum(is_member.clone() * probability.clone()));
+    let denominator = group(reference + voxel_sum(scored.clone() * probability.clone())) + SMOOTH;
+    let dice = (intersection * 2.0 + SMOOTH) / denominator.clone();
+    let mean = (dice.clone() * share.clone()).sum();
+    // d_dice = (2 [its own voxel] - dice) / denominator
+    let factor = share / denominator;
+    (mean, factor.clone() * dice - is_member.clone() * (factor * 2.0))
 }
 
 /// Voxels of each class, `[N, K]`, ignored ones left out.
@@ -207,6 +251,18 @@ fn class_counts(classes: &[u8], n: usize, k: usize) -> Vec<f32> {
         }
     }
     counts.into_iter().map(|count| count as f32).collect()
+}
+
+/// Whether a voxel belongs to a region, `[N, Z, Y, X, K]`, and whether it is scored, `[N, Z, Y, X, 1]`; 1 or 0.
+fn members(classes: &[u8], table: &RegionTable, [n, z, y, x]: [usize; 4], device: &burn::tensor::Device) -> (Tensor<5>, Tensor<5>) {
+    let k = table.n_regions();
+    let scored: Vec<f32> = classes.iter().map(|&class| f32::from(u8::from(class != IGNORED))).collect();
+    // What is not scored is looked up as the first class and taken out again.
+    let rows: Vec<i32> = classes.iter().map(|&class| if class == IGNORED { 0 } else { i32::from(class) }).collect();
+    let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [classes.len()]), device);
+    let table = Tensor::<2>::from_data(TensorData::new(table.members().to_vec(), [table.n_classes(), k]), device);
+    let scored = Tensor::<5>::from_data(TensorData::new(scored, [n, z, y, x, 1]), device);
+    (table.select(0, rows).reshape([n, z, y, x, k]) * scored.clone(), scored)
 }
 
 /// Whether a voxel is of a class, `[N, Z, Y, X, K]`, and whether it is scored, `[N, Z, Y, X, 1]`; 1 or 0.

@@ -35,7 +35,7 @@ impl BlockOps for Cube {
         raw(composed::conv_transpose(tensor(x), tensor(weight), tensor(bias), spec))
     }
 
-    fn dice_cross_entropy(logits: Raw, target: LossTarget) -> Raw {
+    fn segmentation_loss(logits: Raw, target: LossTarget) -> Raw {
         raw(composed::loss_and_gradient(tensor(logits), &target).0)
     }
 }

@@ -54,7 +54,7 @@ impl BlockOps for Flex {
         made(output, &out)
     }
 
-    fn dice_cross_entropy(logits: FlexTensor, target: LossTarget) -> FlexTensor {
+    fn segmentation_loss(logits: FlexTensor, target: LossTarget) -> FlexTensor {
         let logits = contiguous(logits);
         flat(vec![loss(&logits, &target, None)])
     }
@@ -194,8 +194,17 @@ impl BlockKernels for Flex {
 fn loss(logits: &FlexTensor, target: &LossTarget, gradient: Option<&mut [f32]>) -> f32 {
     let [n, z, y, x, k] = dims(logits);
     let shape = kernels::LossShape { batch: n, voxels: z * y * x, classes: k };
-    let options = kernels::LossOptions { batch_dice: target.batch_dice, scale: target.weight, ..Default::default() };
-    kernels::dice_cross_entropy(&shape, numbers(logits), &target.classes, options, gradient).loss as f32
+    let options = kernels::LossOptions {
+        batch_dice: target.batch_dice,
+        ce_weight: target.entropy_weight,
+        scale: target.weight,
+        ..Default::default()
+    };
+    let value = match &target.regions {
+        None => kernels::dice_cross_entropy(&shape, numbers(logits), &target.classes, options, gradient),
+        Some(table) => kernels::dice_binary_cross_entropy(&shape, numbers(logits), &target.classes, table, options, gradient),
+    };
+    value.loss as f32
 }
 
 /// The convolution's output and its shape `[N, Z, Y, X, C]`.

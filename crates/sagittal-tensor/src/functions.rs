@@ -79,18 +79,22 @@ pub fn conv_transpose(x: Tensor<5>, weight: Tensor<1>, bias: Tensor<1>, spec: Tr
     ))
 }
 
-/// Mean cross entropy over the scored voxels minus the mean soft Dice of the foreground classes.
+/// Mean cross entropy over the scored voxels minus the mean soft Dice of the foreground classes, or of the regions.
 ///
 /// As nnU-Net trains (Isensee et al. 2021): Dice on the soft-max without background, per sample unless
-/// `target.batch_dice`, smoothed by 1e-5.
+/// `target.batch_dice`, smoothed by 1e-5. Of regions (`target.regions`) the sigmoid of each takes the place of the soft-max,
+/// the binary cross entropy of each, averaged over them too, that of the cross entropy, and all take part in the Dice.
 ///
 /// # Shapes
 /// - `logits`: `[N, Z, Y, X, K]`; result: one number
 ///
 /// # Panics
-/// If the target has another number of voxels than the logits.
-pub fn dice_cross_entropy(logits: Tensor<5>, target: LossTarget) -> Tensor<1> {
-    let [n, z, y, x, _] = logits.dims();
+/// If the target has another number of voxels than the logits, or its table another number of regions.
+pub fn segmentation_loss(logits: Tensor<5>, target: LossTarget) -> Tensor<1> {
+    let [n, z, y, x, k] = logits.dims();
     assert_eq!(target.classes.len(), n * z * y * x, "one class per voxel of the logits");
-    Tensor::from_dispatch(<Dispatch as BlockOps>::dice_cross_entropy(logits.into_dispatch(), target))
+    if let Some(table) = &target.regions {
+        assert_eq!(table.n_regions(), k, "one logit per region");
+    }
+    Tensor::from_dispatch(<Dispatch as BlockOps>::segmentation_loss(logits.into_dispatch(), target))
 }

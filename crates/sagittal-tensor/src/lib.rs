@@ -7,7 +7,7 @@
 //!
 //! On the CPU the operations are kernels of our own; on GPUs (features `gpu` and `cuda`) they are composed of burn's.
 //!
-//! Networks above call [`conv_norm_act`], [`conv`], [`conv_transpose`] and [`dice_cross_entropy`] and see no backend.
+//! Networks above call [`conv_norm_act`], [`conv`], [`conv_transpose`] and [`segmentation_loss`] and see no backend.
 #![forbid(unsafe_code)]
 
 mod backward;
@@ -26,9 +26,9 @@ mod spec;
 
 pub use burn::tensor::{Gradients, Tensor, TensorData};
 pub use device::{Device, DeviceError, DeviceName};
-pub use functions::{conv, conv_norm_act, conv_transpose, dice_cross_entropy};
+pub use functions::{conv, conv_norm_act, conv_transpose, segmentation_loss};
 pub use optim::{adamw_step, norm_of_gradients, rmsprop_step, rprop_step, sgd_step};
 pub use prepared::Prepared;
 pub use residual::{add_leaky, average_pool};
-pub use sagittal_kernels::{AdamwOptions, KeepingAllocator, RmspropOptions, RpropOptions, SgdOptions, measured_peak_gflops};
+pub use sagittal_kernels::{AdamwOptions, KeepingAllocator, RegionTable, RmspropOptions, RpropOptions, SgdOptions, measured_peak_gflops};
 pub use spec::{ConvSpec, LossTarget, NormActivation, TransposeSpec};

@@ -50,8 +50,8 @@ pub(crate) trait BlockOps: Backend {
         spec: TransposeSpec,
     ) -> FloatTensor<Self>;
 
-    /// Cross entropy minus soft Dice, one number.
-    fn dice_cross_entropy(logits: FloatTensor<Self>, target: LossTarget) -> FloatTensor<Self>;
+    /// Cross entropy minus soft Dice, of classes or of regions, one number.
+    fn segmentation_loss(logits: FloatTensor<Self>, target: LossTarget) -> FloatTensor<Self>;
 }
 
 /// Output of a block and what its backward pass needs.

@@ -1,5 +1,6 @@
 //! The fixed facts of each operation: everything but its tensors.
 
+use sagittal_kernels::RegionTable;
 use std::sync::Arc;
 
 /// A convolution with "same" padding: `(kernel - 1) / 2` on both sides of each axis.
@@ -82,6 +83,10 @@ impl Default for NormActivation {
 pub struct LossTarget {
     /// Class of every voxel, `[N, Z, Y, X]`; 255 = not scored.
     pub classes: Arc<Vec<u8>>,
+    /// Which regions the classes belong to, where the logits are those of regions; `None` where they are those of the classes.
+    pub regions: Option<Arc<RegionTable>>,
+    /// What the cross entropy counts for; the Dice counts for 1.
+    pub entropy_weight: f32,
     /// Dice sums run over the whole batch instead of each sample.
     pub batch_dice: bool,
     /// Loss and gradient are multiplied by this.

@@ -3,7 +3,7 @@
 
 use burn::tensor::{Distribution, module, ops::ConvOptions, ops::ConvTransposeOptions};
 use sagittal_tensor::{
-    ConvSpec, Device, LossTarget, NormActivation, Prepared, Tensor, TransposeSpec, conv, conv_norm_act, conv_transpose, dice_cross_entropy,
+    ConvSpec, Device, LossTarget, NormActivation, Prepared, Tensor, TransposeSpec, conv, conv_norm_act, conv_transpose, segmentation_loss,
 };
 use std::sync::Arc;
 
@@ -165,11 +165,11 @@ fn compare(ours: Tensor<5>, theirs: Tensor<5>, x: &Tensor<5>, weight: &Tensor<1>
 fn the_loss_passes_its_gradient_scaled_by_what_follows() {
     let logits = random([2, 2, 3, 4, 3], 1.0);
     let classes: Vec<u8> = (0..48).map(|i| [0, 1, 2, 255][i % 4]).collect();
-    let target = |weight| LossTarget { classes: Arc::new(classes.clone()), batch_dice: false, weight };
+    let target = |weight| LossTarget { classes: Arc::new(classes.clone()), regions: None, entropy_weight: 1.0, batch_dice: false, weight };
     let gradient = |loss: Tensor<1>| logits.grad(&loss.backward()).expect("a gradient");
-    let once = gradient(dice_cross_entropy(logits.clone(), target(1.0)));
-    let thrice = gradient(dice_cross_entropy(logits.clone(), target(1.0)) * 3.0);
-    let weighted = gradient(dice_cross_entropy(logits.clone(), target(3.0)));
+    let once = gradient(segmentation_loss(logits.clone(), target(1.0)));
+    let thrice = gradient(segmentation_loss(logits.clone(), target(1.0)) * 3.0);
+    let weighted = gradient(segmentation_loss(logits.clone(), target(3.0)));
     assert_close(thrice, once.clone() * 3.0, "loss times 3");
     assert_close(weighted, once * 3.0, "weight 3");
 }

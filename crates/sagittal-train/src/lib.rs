@@ -18,7 +18,7 @@ mod validation;
 pub use checkpoint::{has_checkpoint, read_checkpoint};
 pub use error::TrainError;
 pub use events::{Events, Silent};
-pub use loss::{DeepSupervision, downsample_labels};
+pub use loss::{DeepSupervision, Objective, downsample_labels};
 pub use optimizer::Optimizer;
 pub use run::{FoldFolder, Outcome, RunOptions, StopReason, run};
 pub use run_record::{EpochRecord, read_progress};

@@ -1,7 +1,40 @@
 //! The loss of a network with heads at several scales.
 
-use sagittal_tensor::{LossTarget, Tensor, dice_cross_entropy};
+use sagittal_data::Plan;
+use sagittal_tensor::{LossTarget, RegionTable, Tensor, segmentation_loss};
 use std::sync::Arc;
+
+/// What the network is asked of every voxel, and how its answers are scored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Objective {
+    /// Which regions the classes belong to, where the network tells regions that may overlap; `None` where it tells classes.
+    pub regions: Option<Arc<RegionTable>>,
+    /// What the cross entropy counts for; the Dice counts for 1.
+    pub entropy_weight: f32,
+    /// Dice sums run over the batch instead of each sample.
+    pub batch_dice: bool,
+}
+
+impl Objective {
+    /// Classes that exclude each other.
+    pub const fn classes(batch_dice: bool) -> Self {
+        Self { regions: None, entropy_weight: 1.0, batch_dice }
+    }
+
+    /// What a plan asks for.
+    pub fn of(plan: &Plan) -> Self {
+        // nnU-Net pools the batch for 2-D networks, whose slices often lack a class.
+        let batch_dice = plan.training.batch_dice.unwrap_or(plan.patch[0] == 1);
+        if plan.regions.is_empty() {
+            return Self::classes(batch_dice);
+        }
+        let n_regions = plan.regions.len();
+        // Where voxels may be unlabelled, nnU-Net's `DC_and_BCE_loss` divides the sum over all regions by the number of voxels
+        // alone; elsewhere it takes the mean over regions, too.
+        let entropy_weight = if plan.ignore_label.is_some() { n_regions as f32 } else { 1.0 };
+        Self { regions: Some(Arc::new(RegionTable::new(n_regions, &plan.regions_of_classes()))), entropy_weight, batch_dice }
+    }
+}
 
 /// How much each scale counts.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,18 +58,19 @@ impl DeepSupervision {
     ///
     /// # Shapes
     /// - `logits`: `[N, Z / s, Y / s, X / s, K]` for each scale, finest first
-    /// - `labels`: `[N, Z, Y, X]`, 255 = not scored
+    /// - `labels`: classes `[N, Z, Y, X]`, 255 = not scored
     ///
     /// # Panics
     /// If the number of scales is another, or a shape does not divide.
-    pub fn loss(&self, logits: Vec<Tensor<5>>, labels: Arc<Vec<u8>>, batch_dice: bool) -> Tensor<1> {
+    pub fn loss(&self, logits: Vec<Tensor<5>>, labels: Arc<Vec<u8>>, objective: &Objective) -> Tensor<1> {
         assert_eq!(logits.len(), self.weights.len(), "one weight per scale");
         let [n, z, y, x, _] = logits[0].dims();
         let losses = logits.into_iter().zip(&self.weights).filter(|(_, weight)| **weight > 0.0).map(|(logits, weight)| {
             let [_, sz, sy, sx, _] = logits.dims();
             let classes =
                 if [sz, sy, sx] == [z, y, x] { labels.clone() } else { Arc::new(downsample_labels(&labels, n, [z, y, x], [sz, sy, sx])) };
-            dice_cross_entropy(logits, LossTarget { classes, batch_dice, weight: *weight })
+            let Objective { regions, entropy_weight, batch_dice } = objective.clone();
+            segmentation_loss(logits, LossTarget { classes, regions, entropy_weight, batch_dice, weight: *weight })
         });
         losses.reduce(|sum, loss| sum + loss).expect("the finest scale always counts")
     }

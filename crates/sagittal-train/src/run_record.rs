@@ -20,7 +20,7 @@ pub struct EpochRecord {
     pub training_loss: f64,
     /// Mean over the validation patches at full resolution; none without validation cases.
     pub validation_loss: Option<f64>,
-    /// Per foreground class over all validation patches; null where the class does not occur.
+    /// Per foreground class, or per region, over all validation patches; null where it does not occur.
     pub validation_dice: Vec<Option<f64>>,
     /// Patches trained on per second, validation left out.
     pub samples_per_s: f64,

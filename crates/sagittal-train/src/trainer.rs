@@ -1,6 +1,6 @@
 //! A network with its optimiser and its place in the training.
 
-use crate::{DeepSupervision, EpochRecord, Optimizer, TrainError, Validation};
+use crate::{DeepSupervision, EpochRecord, Objective, Optimizer, TrainError, Validation};
 use sagittal_data::{Batch, plan::OptimizerKind};
 use sagittal_nets::{Network, NetworkConfig, Outputs};
 use sagittal_tensor::{Device, Tensor, TensorData};
@@ -22,8 +22,8 @@ pub struct TrainerOptions {
     pub weight_decay: f64,
     /// Bound of the norm of all gradients together.
     pub gradient_clip: f64,
-    /// Dice sums run over the batch instead of each sample.
-    pub batch_dice: bool,
+    /// What the network is asked.
+    pub objective: Objective,
 }
 
 /// Where a training is. Part of every checkpoint.
@@ -88,7 +88,7 @@ impl Trainer {
         let tracked = self.network.parameters().tracked();
         let input = self.input(batch).autodiff();
         let logits = self.network.forward_with(&tracked, input, Outputs::EveryScale);
-        let loss = self.supervision.loss(logits, Arc::new(batch.labels.clone()), self.options.batch_dice);
+        let loss = self.supervision.loss(logits, Arc::new(batch.labels.clone()), &self.options.objective);
         let value = loss.clone().into_scalar::<f32>();
         if !value.is_finite() {
             return Err(TrainError::Diverged { loss: value, step: self.progress.step, learning_rate });

@@ -6,9 +6,9 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sagittal_data::{Batch, plan::OptimizerKind};
 use sagittal_nets::{Network, NetworkConfig, NetworkKind, Outputs};
-use sagittal_tensor::{Device, Tensor, TensorData};
+use sagittal_tensor::{Device, RegionTable, Tensor, TensorData};
 use sagittal_testing::{read_npz, relative_difference};
-use sagittal_train::{DeepSupervision, Trainer, TrainerOptions};
+use sagittal_train::{DeepSupervision, Objective, Trainer, TrainerOptions};
 use std::{path::PathBuf, sync::Arc};
 
 const STEPS: usize = 10;
@@ -48,7 +48,7 @@ fn cases() -> [Case; 2] {
         nesterov: true,
         weight_decay: 3e-2,
         gradient_clip,
-        batch_dice,
+        objective: Objective::classes(batch_dice),
     };
     [
         Case {
@@ -112,6 +112,38 @@ fn ten_losses_are_those_of_pytorch() {
     }
 }
 
+/// The loss of regions at three scales, against nnU-Net's own classes (`tests/reference/region_loss.py`).
+#[test]
+fn the_loss_of_regions_is_that_of_nnunet() {
+    for (name, has_ignore, batch_dice) in [("regions3d", false, false), ("regions2d_ignore", true, true)] {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/{name}.npz"));
+        let read = |key: &str| read_npz(&path, key).unwrap();
+        let logits: Vec<Tensor<5>> = (0..3)
+            .map(|i| {
+                let array = read(&format!("logits/{i}"));
+                let [n, k, z, y, x] = array.shape[..] else { panic!("logits of {name}: {:?}", array.shape) };
+                let tensor = Tensor::<5>::from_data(TensorData::new(array.values, [n, k, z, y, x]), Device::cpu().plain());
+                tensor.permute([0, 2, 3, 4, 1]).autodiff().require_grad()
+            })
+            .collect();
+        let unlabelled = if has_ignore { 4.0 } else { f32::NAN };
+        let labels = read("labels").values.iter().map(|label| if *label == unlabelled { Batch::IGNORE } else { *label as u8 }).collect();
+        let table = RegionTable::new(3, &[vec![], vec![0], vec![0, 1], vec![2]]);
+        let entropy_weight = if has_ignore { 3.0 } else { 1.0 };
+        let objective = Objective { regions: Some(Arc::new(table)), entropy_weight, batch_dice };
+        let loss = DeepSupervision::new(3).loss(logits.clone(), Arc::new(labels), &objective);
+        let (found, expected) = (f64::from(loss.clone().into_scalar::<f32>()), f64::from(read("loss").values[0]));
+        assert!((found - expected).abs() < LOSS_TOLERANCE, "{name}: loss {found}, nnU-Net's {expected}");
+        let gradients = loss.backward();
+        for (i, logits) in logits.iter().enumerate().take(2) {
+            let found = logits.grad(&gradients).unwrap().permute([0, 4, 1, 2, 3]).into_data();
+            let worst = relative_difference(found.as_slice::<f32>().unwrap(), &read(&format!("gradient/{i}")).values);
+            assert!(worst < GRADIENT_TOLERANCE, "{name}: the gradient at scale {i} differs by {worst:e}");
+        }
+        assert!(logits[2].grad(&gradients).is_none(), "{name}: the coarsest scale takes no part in the loss");
+    }
+}
+
 #[test]
 fn gradients_are_those_of_pytorch() {
     for case in cases() {
@@ -121,7 +153,7 @@ fn gradients_are_those_of_pytorch() {
         let images = Tensor::<5>::from_data(TensorData::new(batch.images, [n, c, z, y, x]), Device::cpu().plain());
         let logits = network(&case).forward_with(&tracked, images.permute([0, 2, 3, 4, 1]).autodiff(), Outputs::EveryScale);
         let supervision = DeepSupervision::new(logits.len());
-        let mut all = supervision.loss(logits, Arc::new(batch.labels), case.options.batch_dice).backward();
+        let mut all = supervision.loss(logits, Arc::new(batch.labels), &case.options.objective).backward();
         for parameter in tracked.iter() {
             let is_coarsest_head = parameter.name.starts_with("decoder.seg_layers.0.");
             let Some(found) = parameter.value.grad_remove(&mut all) else {

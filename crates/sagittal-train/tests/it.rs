@@ -7,8 +7,8 @@ use sagittal_data::{Batch, DataError, plan::OptimizerKind};
 use sagittal_nets::{ModelFile, Network, NetworkConfig, NetworkKind};
 use sagittal_tensor::Device;
 use sagittal_train::{
-    Budget, EpochRecord, Events, FoldFolder, Outcome, RunOptions, Silent, StopReason, TrainError, Trainer, TrainerOptions, has_checkpoint,
-    read_checkpoint, read_progress, run,
+    Budget, EpochRecord, Events, FoldFolder, Objective, Outcome, RunOptions, Silent, StopReason, TrainError, Trainer, TrainerOptions,
+    has_checkpoint, read_checkpoint, read_progress, run,
 };
 use serde_json::json;
 use std::{cell::Cell, path::Path, time::Duration};
@@ -36,9 +36,15 @@ fn trainer(optimizer: OptimizerKind) -> Trainer {
         OptimizerKind::Adamw | OptimizerKind::Rmsprop => 0.003,
         OptimizerKind::Rprop | OptimizerKind::RpropBacktracking => 0.001,
     };
-    let weight_decay = if optimizer.is_rprop() { 0.0 } else { 1e-5 };
-    let options =
-        TrainerOptions { optimizer, learning_rate, momentum: 0.9, nesterov: true, weight_decay, gradient_clip: 12.0, batch_dice: false };
+    let options = TrainerOptions {
+        optimizer,
+        learning_rate,
+        momentum: 0.9,
+        nesterov: true,
+        weight_decay: if optimizer.is_rprop() { 0.0 } else { 1e-5 },
+        gradient_clip: 12.0,
+        objective: Objective::classes(false),
+    };
     Trainer::new(network, options, Device::cpu())
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod pairs;
 mod probabilities;
 mod regions;
 mod setup;
+mod structures;
 pub(crate) mod truth;
 pub(crate) mod values;
 mod words;
@@ -17,7 +18,7 @@ use anyhow::{Context, bail};
 use rayon::prelude::*;
 use sagittal_image::{LabelMap, Volume, io};
 use sagittal_metrics::{
-    Beside, Bootstrap, CaseScore, DistanceUnit, Distances, FailedCase, LabelName, Metrics, Ranking, ScoredRegion, Subject, score_case_with,
+    Beside, Bootstrap, CaseScore, DistanceUnit, Distances, FailedCase, LabelName, Metrics, Ranking, ScoredRegion, Subject,
 };
 
 use crate::{
@@ -30,6 +31,7 @@ use pairs::{Pair, Pairing};
 pub(crate) use probabilities::rank_label;
 use regions::Regions;
 use setup::Setup;
+pub(crate) use structures::Structures;
 use truth::Truth;
 pub(crate) use truth::read_labels;
 pub(crate) use words::{in_words, region as in_region, short};
@@ -61,8 +63,8 @@ pub(crate) fn evaluate(args: &EvaluateArgs, messages: &Messages) -> anyhow::Resu
         None => values::labels_found(&pairs, messages)?,
     };
     let n_with = pairs.iter().filter(|pair| probabilities::file_of(pair).is_file()).count();
-    if truth.has_regions && n_with > 0 {
-        messages.say("note: the labels make up regions; labels are scored, and the probabilities of regions are not");
+    if !truth.regions.is_empty() && n_with > 0 {
+        messages.say("note: the labels make up regions, whose probabilities are not scored");
     } else if n_with > 0 && n_with < pairs.len() {
         messages.say(format_args!(
             "note: only {n_with} of {} predictions have probabilities beside them (CASE.npz); those are scored",
@@ -76,7 +78,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, messages: &Messages) -> anyhow::Resu
     let bootstrap = Bootstrap { seed: args.random.seed, ..Bootstrap::default() };
     let mut ways = evaluated.ways.into_iter().map(|way| {
         let region = way.region;
-        let mut metrics = Metrics::new(setup.labels.clone(), region, way.scores, Vec::new(), &bootstrap);
+        let mut metrics = Metrics::new(setup.structures.names(), region, way.scores, Vec::new(), &bootstrap);
         metrics.distances = setup.options.surface.map(|options| Distances::new(evaluated.unit, options));
         for (label, ranking) in metrics.summary.iter_mut().zip(&way.rankings) {
             label.pooled = Some(ranking.pooled());
@@ -84,7 +86,8 @@ pub(crate) fn evaluate(args: &EvaluateArgs, messages: &Messages) -> anyhow::Resu
         Beside { subject: way.subject, metrics }
     });
     let first = ways.next().map(|way| way.metrics);
-    let mut metrics = first.unwrap_or_else(|| Metrics::new(setup.labels.clone(), setup.regions.main, Vec::new(), Vec::new(), &bootstrap));
+    let mut metrics =
+        first.unwrap_or_else(|| Metrics::new(setup.structures.names(), setup.regions.main, Vec::new(), Vec::new(), &bootstrap));
     metrics.failed = failed;
     metrics.beside = ways.collect();
     setup.note_unknown_groups(&metrics, messages);
@@ -175,7 +178,6 @@ fn score(pair: &Pair, setup: &Setup, pool: &Pool) -> anyhow::Result<(Vec<Scored>
     if let (Some(path), Some(second)) = (&pair.second, &second) {
         pairs::on_grid_of(&pair.reference, &reference.geometry, path, &second.geometry)?;
     }
-    let values: Vec<u16> = setup.labels.iter().map(|label| label.value).collect();
     let insides = setup.regions.of(pair, &reference.geometry)?.into_iter();
     let insides: Vec<(ScoredRegion, Option<Volume<bool>>)> =
         insides.map(|(region, inside)| (region, without_ignored(inside, &reference, setup.truth.ignore))).collect();
@@ -183,12 +185,12 @@ fn score(pair: &Pair, setup: &Setup, pool: &Pool) -> anyhow::Result<(Vec<Scored>
     for (subject, map) in [(Subject::Prediction, Some(&prediction)), (Subject::SecondObserver, second.as_ref())] {
         let Some(map) = map else { continue };
         for (region, inside) in &insides {
-            let labels = score_case_with(map, &reference, &values, inside.as_ref(), setup.options)?;
+            let labels = setup.structures.score(map, &reference, inside.as_ref(), setup.options)?;
             let group = setup.groups.as_ref().and_then(|groups| groups.get(&pair.case).cloned());
             scored.push(Scored { subject, region: *region, score: CaseScore { group, ..CaseScore::new(&pair.case, labels) } });
         }
     }
-    let ranked = if setup.truth.has_regions { Vec::new() } else { probabilities::rank(pair, &reference, &setup.labels, &insides)? };
+    let ranked = if !setup.truth.regions.is_empty() { Vec::new() } else { probabilities::rank(pair, &reference, &setup.labels, &insides)? };
     for (inside_idx, (region, rankings)) in ranked.into_iter().enumerate() {
         // The prediction comes first, once for each region.
         let labels = scored[inside_idx].score.labels.iter_mut();

@@ -68,7 +68,7 @@ pub(crate) fn write(args: &ReportArgs, messages: &Messages) -> anyhow::Result<Pa
         minutes,
         seed: training["seed"].as_u64(),
         plan_words: plan.describe(),
-        classes: plan.labels.iter().skip(1).map(|label| label.name.clone()).collect(),
+        classes: plan.structures().into_iter().map(|structure| structure.name).collect(),
         progress,
         probabilities,
         metrics,

@@ -16,7 +16,7 @@ use sagittal_data::{
 };
 use sagittal_metrics::Metrics;
 use sagittal_nets::{Network, NetworkConfig};
-use sagittal_train::{Budget, RunOptions, StopReason, Trainer, TrainerOptions, has_checkpoint, read_checkpoint};
+use sagittal_train::{Budget, Objective, RunOptions, StopReason, Trainer, TrainerOptions, has_checkpoint, read_checkpoint};
 use serde_json::json;
 
 use crate::{
@@ -214,9 +214,6 @@ fn refuse_too_large(plan: &Plan, args: &TrainArgs) -> Result<(), WrongUse> {
 
 /// Refuses what plans can say and the trainer does not do.
 fn refuse_untrainable(plan: &Plan) -> anyhow::Result<()> {
-    if !plan.regions.is_empty() {
-        bail!("the plan has regions, on which training is not supported; give every structure one value of its own in dataset.json");
-    }
     if let Some(stage) = &plan.previous_stage {
         bail!("the plan is the second stage of a cascade after {stage}, which cannot be trained; plan 3d_fullres instead");
     }
@@ -257,8 +254,7 @@ pub(crate) fn trainer_options(plan: &Plan) -> TrainerOptions {
         nesterov: training.nesterov,
         weight_decay: training.weight_decay,
         gradient_clip: training.gradient_clip,
-        // nnU-Net pools the batch for 2-D networks, whose slices often lack a class.
-        batch_dice: training.batch_dice.unwrap_or(plan.patch[0] == 1),
+        objective: Objective::of(plan),
     }
 }
 

@@ -15,6 +15,11 @@ use super::{sagittal, shrink_network};
 /// A phantom and a plan by which a small network trains for some seconds.
 pub(super) fn prepare(place: &Path) {
     sagittal(place, &["phantom", "hippocampus", "-o", "set", "--cases", "5", "--test-cases", "0"]).exits(0);
+    plan(place);
+}
+
+/// A plan for the data set `set` by which a small network trains for some seconds.
+fn plan(place: &Path) {
     sagittal(place, &["plan", "set", "-o", "plan.json"]).exits(0);
     let mut plan: serde_json::Value = serde_json::from_slice(&fs::read(place.join("plan.json")).unwrap()).unwrap();
     plan["patch"] = json!([16, 16, 16]);
@@ -79,4 +84,42 @@ fn a_training_is_not_overwritten_and_not_resumed_as_another() {
     sagittal(place.path(), &[&TRAIN[..], &["run"]].concat()).exits(2).says("go on with --resume");
     sagittal(place.path(), &[&TRAIN[..], &["run", "--resume", "--seed", "5"]].concat()).exits(1).says("expected seed 5, found seed 0");
     assert_eq!(fs::read(place.path().join("run/run.json")).unwrap(), record, "the record tells of a training that was refused");
+}
+
+/// Reads a JSON file, changes it and writes it back.
+fn edit(file: &Path, change: impl FnOnce(&mut serde_json::Value)) {
+    let mut value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    change(&mut value);
+    fs::write(file, value.to_string()).unwrap();
+}
+
+#[test]
+fn regions_are_learned_painted_and_scored_as_unions() {
+    let place = tempfile::tempdir().unwrap();
+    sagittal(place.path(), &["phantom", "hippocampus", "-o", "set", "--cases", "5", "--test-cases", "1"]).exits(0);
+    edit(&place.path().join("set/dataset.json"), |set| {
+        set["labels"] = json!({ "background": 0, "whole": [1, 2], "posterior": 2 });
+        set["regions_class_order"] = json!([1, 2]);
+    });
+    plan(place.path());
+    edit(&place.path().join("plan.json"), |plan| plan["training"]["epochs"] = json!(20));
+    sagittal(place.path(), &[&TRAIN[..], &["run"]].concat()).exits(0).says("Dice whole ").prints("whole").prints("posterior");
+    let progress = fs::read_to_string(place.path().join("run/fold_0/progress.jsonl")).unwrap();
+    let epochs: Vec<serde_json::Value> = progress.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let loss = |epoch: &serde_json::Value| epoch["training_loss"].as_f64().unwrap();
+    assert!(loss(&epochs[19]) < loss(&epochs[0]) - 0.3, "{progress}");
+    let whole_dice = epochs[19]["validation_dice"][0].as_f64().unwrap();
+    assert!(whole_dice > 0.5 && epochs[19]["validation_dice"].as_array().unwrap().len() == 2, "{progress}");
+    // The whole is labels 1 and 2 together: of label 1 alone there is less.
+    let scores: serde_json::Value =
+        serde_json::from_slice(&fs::read(place.path().join("run/fold_0/validation/metrics.json")).unwrap()).unwrap();
+    assert_eq!((&scores["labels"][0]["name"], &scores["labels"][1]["name"]), (&json!("whole"), &json!("posterior")), "{scores}");
+    let reference = |label: usize| scores["cases"][0]["labels"][label]["reference_volume"].as_f64().unwrap();
+    assert!(reference(0) > reference(1), "{scores}");
+
+    sagittal(place.path(), &["predict", "run", "set/imagesTs", "-o", "out", "--no-mirror"]).exits(0);
+    let evaluated = sagittal(place.path(), &["evaluate", "out", "set/labelsTs", "--json"]).exits(0).json();
+    assert_eq!(evaluated["labels"][0]["name"], "whole", "{evaluated}");
+    assert!(evaluated["cases"][0]["labels"][0]["dice"].as_f64().unwrap() > 0.5, "{evaluated}");
+    sagittal(place.path(), &["report", "run"]).exits(0);
 }

@@ -80,3 +80,57 @@ fn results_do_not_depend_on_the_threads() {
     };
     assert_eq!(with_threads(1, run), with_threads(3, run));
 }
+
+/// Three classes and three regions: one of two classes, one of one, and one of none.
+fn regions() -> RegionTable {
+    RegionTable::new(3, &[vec![], vec![0], vec![0, 1]])
+}
+
+#[test]
+fn loss_and_gradient_of_regions_agree_with_the_naive_twin() {
+    for (batch, voxels, ignored_every) in [(2, 13, 0), (3, 7, 4), (1, 20, 3), (1, 1, 0)] {
+        let shape = LossShape { batch, voxels, classes: 3 };
+        let (logits, target) = (noise(batch * voxels * 3, 5), target(batch * voxels, 3, ignored_every));
+        for options in variants() {
+            let mut d_logits = vec![f32::NAN; logits.len()];
+            let value = dice_binary_cross_entropy(&shape, &logits, &target, &regions(), options, Some(&mut d_logits));
+            let naive = |logits: &[f64]| naive::dice_binary_cross_entropy(&shape, logits, &target, &regions(), options);
+            let expected = naive(&wide(&logits));
+            assert!((value.loss - expected).abs() < TOLERANCE * (1.0 + expected.abs()), "{options:?}: {} is not {expected}", value.loss);
+            check_gradient(&wide(&logits), &wide(&d_logits), TOLERANCE, naive);
+            assert_eq!(dice_binary_cross_entropy(&shape, &logits, &target, &regions(), options, None), value);
+        }
+    }
+}
+
+#[test]
+fn one_region_of_one_class_is_counted_where_its_logit_is_positive() {
+    let (shape, table) = (LossShape { batch: 1, voxels: 4, classes: 1 }, RegionTable::new(1, &[vec![], vec![0]]));
+    let value = dice_binary_cross_entropy(&shape, &[2.0, -1.0, 0.0, 9.0], &[1, 1, 0, IGNORED], &table, LossOptions::default(), None);
+    assert_eq!(value.counts, [ClassCounts { intersection: 1, predicted: 1, reference: 2 }]);
+}
+
+#[test]
+fn logits_of_regions_that_overflow_an_exponential_give_finite_losses() {
+    let (shape, table) = (LossShape { batch: 1, voxels: 4, classes: 1 }, RegionTable::new(1, &[vec![], vec![0]]));
+    let mut d_logits = [f32::NAN; 4];
+    let logits = [1e4, -1e4, 1e4, -1e4];
+    let value = dice_binary_cross_entropy(&shape, &logits, &[1, 0, 0, 1], &table, LossOptions::default(), Some(&mut d_logits));
+    assert!((value.cross_entropy - 5e3).abs() < 1.0 && (value.dice - 0.5).abs() < 1e-4, "{value:?}");
+    assert_eq!(d_logits, [0.0, 0.0, 0.25, -0.25]);
+}
+
+#[test]
+fn regions_of_ignored_voxels_alone_have_no_gradient() {
+    let shape = LossShape { batch: 1, voxels: 2, classes: 3 };
+    let mut d_logits = [f32::NAN; 6];
+    let value = dice_binary_cross_entropy(&shape, &[1.0; 6], &[IGNORED; 2], &regions(), LossOptions::default(), Some(&mut d_logits));
+    assert_eq!((value.cross_entropy, value.dice, d_logits), (0.0, 1.0, [0.0; 6]));
+}
+
+#[test]
+#[should_panic(expected = "target 3 is neither one of the 3 classes nor 255")]
+fn a_class_that_no_table_knows_is_a_fault_of_the_caller() {
+    let shape = LossShape { batch: 1, voxels: 1, classes: 3 };
+    dice_binary_cross_entropy(&shape, &[0.0; 3], &[3], &regions(), LossOptions::default(), None);
+}

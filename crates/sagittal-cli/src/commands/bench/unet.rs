@@ -3,7 +3,7 @@
 use sagittal_data::{Batch, Seed, plan::OptimizerKind};
 use sagittal_nets::{Network, NetworkConfig, NetworkKind, Outputs};
 use sagittal_tensor::{Device, Tensor, TensorData};
-use sagittal_train::{Trainer, TrainerOptions};
+use sagittal_train::{Objective, Trainer, TrainerOptions};
 
 use super::{
     Passes, timing,
@@ -18,7 +18,7 @@ const OPTIONS: TrainerOptions = TrainerOptions {
     nesterov: true,
     weight_decay: 3e-5,
     gradient_clip: 12.0,
-    batch_dice: false,
+    objective: Objective::classes(false),
 };
 
 /// Forward of the finest scale without a graph; and the step of a training.

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, bail};
+use sagittal_data::Label;
 use sagittal_metrics::{LabelName, Metrics, ScoreOptions, SurfaceElements, SurfaceOptions};
 
-use super::{pairs::Pair, regions::Regions, truth::Truth};
+use super::{pairs::Pair, regions::Regions, structures::Structures, truth::Truth};
 use crate::{
     args::{Scoring, SurfaceKind},
     messages::Messages,
@@ -17,7 +18,10 @@ use crate::{
 pub(crate) struct Setup {
     pub(crate) truth: Truth,
     pub(crate) regions: Regions,
+    /// Values that label maps may hold.
     pub(crate) labels: Vec<LabelName>,
+    /// What is scored.
+    pub(crate) structures: Structures,
     pub(crate) options: ScoreOptions,
     /// The group of each case.
     pub(crate) groups: Option<BTreeMap<String, String>>,
@@ -34,12 +38,14 @@ impl Setup {
             SurfaceKind::None => None,
         };
         let options = ScoreOptions { surface, lesions: scoring.lesions, vessels: scoring.vessels };
+        let plain: Vec<Label> = labels.iter().map(|label| Label { value: label.value, name: label.name.clone() }).collect();
+        let structures = Structures::of(&plain, &truth.regions);
         let groups = scoring.groups.as_deref().map(read_groups).transpose()?;
         let thresholds = match &scoring.threshold_from {
             Some(file) => read_thresholds(file, &labels, pairs)?,
             None => BTreeMap::new(),
         };
-        Ok(Self { truth, regions, labels, options, groups, thresholds })
+        Ok(Self { truth, regions, labels, structures, options, groups, thresholds })
     }
 
     /// Says which cases belong to no group: a misspelt name would otherwise leave a case out in silence.

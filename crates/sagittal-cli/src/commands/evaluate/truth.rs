@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context;
 use sagittal_data::{
     Case, Dataset, Label,
-    dataset::{DeclaredLabels, MaskValue},
+    dataset::{DeclaredLabels, MaskValue, Region},
 };
 use sagittal_image::Volume;
 use sagittal_metrics::LabelName;
@@ -20,8 +20,8 @@ pub(crate) struct Truth {
     pub(crate) labels: Option<Vec<LabelName>>,
     /// Voxels of the reference with this value are not scored (nnU-Net's label `ignore`).
     pub(crate) ignore: Option<u16>,
-    /// Whether labels make up regions that overlap: networks then give the probabilities of regions, not of labels.
-    pub(crate) has_regions: bool,
+    /// Regions that labels make up and that are scored instead of them; networks then give the probabilities of regions, too.
+    pub(crate) regions: Vec<Region>,
     mask_values: Vec<MaskValue>,
     /// The data set's case for each of its label files, by absolute path.
     cases: HashMap<PathBuf, Case>,
@@ -42,7 +42,7 @@ impl Truth {
         };
         if let Some(file) = file {
             let DeclaredLabels { labels, regions, ignore } = DeclaredLabels::read(&file)?;
-            (truth.labels, truth.ignore, truth.has_regions) = (Some(named(labels)), ignore, !regions.is_empty());
+            (truth.labels, truth.ignore, truth.regions) = (Some(named(labels)), ignore, regions);
         }
         if let Some(labels) = &mut truth.labels {
             labels.retain(|label| label.value != 0);
@@ -66,7 +66,7 @@ impl Truth {
         (!cases.is_empty()).then(|| Self {
             labels: Some(named(dataset.labels)),
             ignore: dataset.ignore_label,
-            has_regions: !dataset.regions.is_empty(),
+            regions: dataset.regions,
             mask_values: dataset.mask_values,
             cases,
         })
@@ -117,7 +117,7 @@ mod tests {
         for declared in [None, Some(&*file)] {
             let truth = Truth::about(&file, declared).unwrap();
             assert_eq!(truth.labels, Some(vec![name(1, "label 1"), name(2, "b")]));
-            assert!(truth.ignore == Some(3) && truth.has_regions);
+            assert!(truth.ignore == Some(3) && truth.regions.len() == 2);
         }
         std::fs::write(&file, "{").unwrap();
         let error = format!("{:#}", read_labels(&file).unwrap_err());

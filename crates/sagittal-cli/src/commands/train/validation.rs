@@ -7,15 +7,17 @@ use sagittal_data::{Dataset, Fold, Plan, Seed};
 use sagittal_image::{LabelMap, io};
 use sagittal_infer::{Ensemble, PredictOptions, Prediction};
 use sagittal_metrics::{
-    Bootstrap, CaseScore, DistanceUnit, Distances, FailedCase, LabelName, Metrics, Ranking, ScoreOptions, ScoredRegion, SurfaceOptions,
-    score_case_with,
+    Bootstrap, CaseScore, DistanceUnit, Distances, FailedCase, Metrics, Ranking, ScoreOptions, ScoredRegion, SurfaceOptions,
 };
 use sagittal_nets::Network;
 use sagittal_tensor::Device;
 
 use super::run_folder::RunFolder;
 use crate::{
-    commands::{evaluate, predict::label_extension},
+    commands::{
+        evaluate::{self, Structures},
+        predict::label_extension,
+    },
     messages::{Messages, Unit},
     stop::Stop,
 };
@@ -25,7 +27,7 @@ const MOST_PROBABILITIES: usize = 1 << 26;
 
 /// Predicts the validation cases with mirroring, writes `validation/CASE.ext`, `metrics.json` and `metrics.csv`.
 ///
-/// Overlap, sizes and distances are scored, and probabilities where they are those of labels (not of regions) and every case is small enough.
+/// Overlap, sizes and distances are scored, regions as the unions that they are, and probabilities where they are those of labels (not of regions) and every case is small enough.
 #[allow(clippy::too_many_arguments, reason = "a training and everything that its scores depend on")]
 pub(super) fn score(
     network: &Network,
@@ -41,8 +43,8 @@ pub(super) fn score(
     let ensemble = Ensemble::new(vec![network.clone()], plan.clone(), device);
     let target = folder.validation();
     std::fs::create_dir_all(&target).with_context(|| format!("cannot make {}", target.display()))?;
-    let labels: Vec<LabelName> =
-        plan.labels.iter().skip(1).map(|label| LabelName { value: label.value, name: label.name.clone() }).collect();
+    let structures = Structures::of(&plan.labels, &plan.regions);
+    let labels = structures.names();
     let values: Vec<u16> = labels.iter().map(|label| label.value).collect();
     let mut region = ScoredRegion::WholeImage;
     let (mut unit, surface) = (DistanceUnit::Millimetre, SurfaceOptions::default());
@@ -66,7 +68,7 @@ pub(super) fn score(
             region = ScoredRegion::FieldOfView;
         }
         let prediction = LabelMap { labels, geometry, header };
-        let mut scores = score_case_with(&prediction, &reference, &values, inside.as_ref(), wanted)?;
+        let mut scores = structures.score(&prediction, &reference, inside.as_ref(), wanted)?;
         if reference.geometry.spacing_mm.or(prediction.geometry.spacing_mm).is_none() {
             unit = DistanceUnit::Voxel;
         }

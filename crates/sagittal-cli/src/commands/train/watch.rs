@@ -11,13 +11,14 @@ use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sagittal_data::{Dataset, Fold, Plan};
 use sagittal_image::{Image, LabelMap, Volume};
 use sagittal_infer::{Ensemble, PredictOptions};
+use sagittal_metrics::ScoreOptions;
 use sagittal_nets::Network;
 use sagittal_report::{Palette, Progress, TrainingGif};
 use sagittal_tensor::Device;
 use sagittal_train::{Budget, EpochRecord, Events, Trainer};
 
 use super::run_folder::RunFolder;
-use crate::{messages::Messages, stop::Stop, whole_file};
+use crate::{commands::evaluate::Structures, messages::Messages, stop::Stop, whole_file};
 
 /// Ticks of the bar for the whole budget.
 const TICKS: u64 = 1000;
@@ -107,7 +108,8 @@ impl<'a> Watch<'a> {
 
     /// `Dice anterior 0.81, posterior 0.79`.
     fn dice_in_words(&self, record: &EpochRecord) -> String {
-        let names = self.plan.labels.iter().skip(1).map(|label| &label.name);
+        let structures = self.plan.structures();
+        let names = structures.iter().map(|structure| &structure.name);
         let each = names.zip(&record.validation_dice).map(|(name, dice)| match dice {
             Some(dice) => format!("{name} {dice:.3}"),
             None => format!("{name} absent"),
@@ -128,8 +130,8 @@ impl<'a> Watch<'a> {
         let options = PredictOptions { mirror: false, ..PredictOptions::default() };
         let labels = ensemble.predict(&picture.case, picture.image.clone(), options, &mut |_, _| ControlFlow::Continue(()))?.labels;
         let prediction = LabelMap { labels, geometry: picture.reference.geometry.clone(), header: picture.reference.header.clone() };
-        let values: Vec<u16> = self.plan.labels.iter().skip(1).map(|label| label.value).collect();
-        let scores = sagittal_metrics::score_case(&prediction, &picture.reference, &values, picture.region.as_ref())?;
+        let structures = Structures::of(&self.plan.labels, &self.plan.regions);
+        let scores = structures.score(&prediction, &picture.reference, picture.region.as_ref(), ScoreOptions::default())?;
         let dice = sagittal_metrics::CaseScore::new(&picture.case, scores).mean_dice;
         picture.gif.add(epoch as usize, dice, &picture.image, &picture.reference, &prediction)?;
         picture.drawn = (Instant::now(), start.elapsed());
@@ -199,7 +201,7 @@ impl Events for Watch<'_> {
 
 impl Watch<'_> {
     fn curves(&self) -> anyhow::Result<()> {
-        let names: Vec<String> = self.plan.labels.iter().skip(1).map(|label| label.name.clone()).collect();
+        let names: Vec<String> = self.plan.structures().into_iter().map(|structure| structure.name).collect();
         let lines = self.records.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
         let png = sagittal_report::progress_png(&Progress::parse(&lines.join("\n")).records, &names)?;
         whole_file::write(&self.folder.fold.0.join("progress.png"), &png)
