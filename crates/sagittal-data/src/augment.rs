@@ -12,6 +12,7 @@ mod gamma;
 mod low_resolution;
 mod mirror;
 mod noise;
+mod previous_stage;
 mod spatial;
 
 pub use spatial::source_size;
@@ -31,6 +32,10 @@ pub struct Augmenter {
     mirror_axes: Vec<usize>,
     /// Channels that are 0 outside the nonzero part of the image, and stay so.
     masked: Vec<bool>,
+    /// In a cascade one mask per foreground label is shown after the channels; else 0.
+    n_masks: usize,
+    /// Whether those masks are changed, too.
+    changes_masks: bool,
     patch: [usize; 3],
     source_size: [usize; 3],
 }
@@ -47,6 +52,7 @@ pub struct Params {
     gamma_inverted: Option<Vec<f32>>,
     gamma: Option<Vec<f32>>,
     mirrored: [bool; 3],
+    previous_stage: previous_stage::Params,
 }
 
 /// Buffers of one thread, kept from patch to patch.
@@ -54,6 +60,7 @@ pub struct Params {
 pub struct Scratch {
     volume: Vec<f32>,
     row: Vec<f32>,
+    previous: Vec<i16>,
 }
 
 impl Augmenter {
@@ -63,6 +70,8 @@ impl Augmenter {
             plan: plan.training.augmentation.clone(),
             mirror_axes: plan.training.mirror_axes.clone(),
             masked: plan.channels.iter().map(|channel| channel.normalization == Normalization::Zscore { masked: true }).collect(),
+            n_masks: plan.n_inputs() - plan.channels.len(),
+            changes_masks: true,
             patch: plan.patch,
             source_size: source_size(plan),
         }
@@ -70,7 +79,7 @@ impl Augmenter {
 
     /// For validation with a plan: patches are taken as they are.
     pub fn none(plan: &Plan) -> Self {
-        Self { plan: plan.training.augmentation.clone().without(), source_size: plan.patch, ..Self::new(plan) }
+        Self { plan: plan.training.augmentation.clone().without(), source_size: plan.patch, changes_masks: false, ..Self::new(plan) }
     }
 
     /// Draws what happens to a patch.
@@ -86,6 +95,11 @@ impl Augmenter {
             gamma_inverted: draw::factors(&plan.gamma_inverted, n_channels, rng),
             gamma: draw::factors(&plan.gamma, n_channels, rng),
             mirrored: mirror::sample(&self.mirror_axes, plan.mirror_probability, rng),
+            previous_stage: if self.n_masks > 0 && self.changes_masks {
+                previous_stage::sample(self.n_masks, rng)
+            } else {
+                previous_stage::Params::default()
+            },
         }
     }
 
@@ -93,18 +107,22 @@ impl Augmenter {
     ///
     /// # Shapes
     /// - `window`: the case, or at least the box of [`source_size`] at `place`
-    /// - `image`: `[C, Z, Y, X]`, written
+    /// - `image`: `[C, Z, Y, X]`, written; in a cascade the masks of the previous stage come after the image's channels
     /// - `labels`: `[Z, Y, X]`, written; background outside the image is 0
     ///
     /// # Panics
     /// If a buffer has another size than the patch.
     pub fn apply(&self, params: &Params, window: &Window<'_>, place: Place, image: &mut [f32], labels: &mut [i16], scratch: &mut Scratch) {
         let n_voxels: usize = self.patch.iter().product();
-        assert_eq!(image.len(), self.masked.len() * n_voxels, "the image buffer does not fit the patch");
+        assert_eq!(image.len(), (self.masked.len() + self.n_masks) * n_voxels, "the image buffer does not fit the patch");
         assert_eq!(labels.len(), n_voxels, "the label buffer does not fit the patch");
+        let (image, masks) = image.split_at_mut(self.masked.len() * n_voxels);
+        let mut previous = std::mem::take(&mut scratch.previous);
+        previous.resize(if self.n_masks > 0 { n_voxels } else { 0 }, 0);
+        let (from, size) = (place.lower, self.source_size);
         match &params.spatial {
-            Some(spatial) => spatial::transform(spatial, window, place.lower, self.source_size, self.patch, image, labels),
-            None => spatial::cut_out(window, place.lower, self.source_size, self.patch, image, labels),
+            Some(spatial) => spatial::transform(spatial, window, from, size, self.patch, image, [labels, &mut previous]),
+            None => spatial::cut_out(window, from, size, self.patch, image, [labels, &mut previous]),
         }
         if let Some(noise) = &params.noise {
             noise::apply(noise, image);
@@ -137,6 +155,14 @@ impl Augmenter {
             }
         }
         labels.iter_mut().for_each(|label| *label = (*label).max(0));
+        if self.n_masks > 0 {
+            mirror::apply(params.mirrored, &mut previous, self.patch);
+            for (mask, class) in masks.chunks_exact_mut(n_voxels).zip(1i16..) {
+                mask.iter_mut().zip(&previous).for_each(|(voxel, found)| *voxel = f32::from(u8::from(*found == class)));
+            }
+            previous_stage::apply(&params.previous_stage, masks, self.patch);
+        }
+        scratch.previous = previous;
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     Batch, DataError, Plan, Seed,
     augment::{Augmenter, Scratch},
     patch_sampler::PatchSampler,
-    training_set::TrainingSet,
+    training_set::{StoredCase, TrainingSet},
 };
 use queue::Queue;
 use std::{
@@ -59,6 +59,7 @@ struct BatchMaker {
     augmenter: Augmenter,
     seed: Seed,
     purpose: Purpose,
+    /// Of the network: in a cascade those of the previous stage too.
     n_channels: usize,
     patch: [usize; 3],
     batch_size: usize,
@@ -70,11 +71,13 @@ impl Loader {
     /// Starts the threads.
     ///
     /// # Panics
-    /// If the set is empty or its cases have another number of channels than the plan.
+    /// If the set is empty, its cases have another number of channels than the plan, or lack what the plan's previous stage found.
     pub fn start(set: Arc<TrainingSet>, plan: &Plan, options: LoaderOptions) -> Self {
         assert!(!set.cases().is_empty(), "there is no case to load batches from");
-        let n_channels = plan.channels.len();
-        assert!(set.cases().iter().all(|case| case.shape()[0] == n_channels), "cases and plan differ in channels");
+        assert!(set.cases().iter().all(|case| case.shape()[0] == plan.channels.len()), "cases and plan differ in channels");
+        let shown = set.cases().iter().all(StoredCase::has_previous);
+        assert!(plan.previous_stage.is_none() || shown, "cases of a cascade lack what the previous stage found");
+        let n_channels = plan.n_inputs();
         let (sampler, augmenter) = match options.purpose {
             Purpose::Training => (PatchSampler::training(plan), Augmenter::new(plan)),
             Purpose::Validation => (PatchSampler::validation(plan), Augmenter::none(plan)),

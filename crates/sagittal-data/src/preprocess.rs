@@ -40,6 +40,8 @@ pub struct TrainingCase {
     /// Class indices, `[Z, Y, X]`; [`OUTSIDE`] in the background outside the image's nonzero part, the number of classes
     /// where nobody labelled.
     pub labels: Vec<i16>,
+    /// In a cascade the class that the previous stage found, `[Z, Y, X]`; else empty.
+    pub previous: Vec<i16>,
     /// `[C, Z, Y, X]`.
     pub shape: [usize; 4],
     /// For every class, or every region where the plan has regions, voxels where it occurs, `[z, y, x]`, capped in
@@ -113,14 +115,21 @@ impl Preprocessor {
     /// # Errors
     /// As [`Preprocessor::run`], and if the labels lie on another grid or hold a value that is no label of the plan.
     pub fn run_training(&self, case: &str, image: &Image, labels: &LabelMap) -> Result<TrainingCase, DataError> {
-        let error = |finding: String, cure: &str| DataError::Case { case: case.into(), finding, cure: cure.into() };
-        if image.geometry.shape != labels.geometry.shape || Reorientation::of(&image.geometry) != Reorientation::of(&labels.geometry) {
-            let why = image
-                .geometry
-                .same_grid(&labels.geometry, crate::dataset::GRID_TOLERANCE)
-                .map_or_else(|mismatch| mismatch.to_string(), |()| "rank".into());
-            return Err(error(format!("its labels lie on another grid than the image: {why}"), "run `sagittal check` on the data set"));
-        }
+        self.run_last_stage(case, image, labels, None)
+    }
+
+    /// The same with what the previous stage of a cascade found.
+    ///
+    /// # Errors
+    /// As [`Preprocessor::run_training`], for both label maps.
+    pub fn run_last_stage(
+        &self,
+        case: &str,
+        image: &Image,
+        labels: &LabelMap,
+        previous: Option<&LabelMap>,
+    ) -> Result<TrainingCase, DataError> {
+        self.require_grid(case, image, labels, "its labels")?;
         let Cropped { channels, mut mask, restore } = self.crop(case, image)?;
         let turned = permute(&restore.reorientation.to_canonical(&labels.labels), self.axis_order);
         let mut classes = self.classes(case, &crop(&turned, restore.crop))?;
@@ -143,9 +152,30 @@ impl Preprocessor {
             Some(_) => class_locations::sample_labelled(&classes, n_classes),
             None => Vec::new(),
         };
+        let previous = match previous {
+            Some(map) => {
+                self.require_grid(case, image, map, "the labels of the previous stage")?;
+                self.classes(case, &self.on_working_grid(&map.labels, &restore, shape))?.into_voxels()
+            }
+            None => Vec::new(),
+        };
         let [z, y, x] = shape;
         let shape = [self.normalizations.len(), z, y, x];
-        Ok(TrainingCase { id: case.into(), data, labels: classes.into_voxels(), shape, class_locations, labelled_locations })
+        Ok(TrainingCase { id: case.into(), data, labels: classes.into_voxels(), previous, shape, class_locations, labelled_locations })
+    }
+
+    /// Refuses a label map on another grid than its image.
+    fn require_grid(&self, case: &str, image: &Image, labels: &LabelMap, what: &str) -> Result<(), DataError> {
+        if image.geometry.shape == labels.geometry.shape && Reorientation::of(&image.geometry) == Reorientation::of(&labels.geometry) {
+            return Ok(());
+        }
+        let grid = image.geometry.same_grid(&labels.geometry, crate::dataset::GRID_TOLERANCE);
+        let why = grid.map_or_else(|mismatch| mismatch.to_string(), |()| "rank".into());
+        Err(DataError::Case {
+            case: case.into(),
+            finding: format!("{what} lie on another grid than the image: {why}"),
+            cure: "run `sagittal check` on the data set".into(),
+        })
     }
 
     /// Orients and crops.

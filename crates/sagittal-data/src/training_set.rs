@@ -8,7 +8,9 @@ pub use stored::{StoredCase, Window};
 use crate::{Case, DataError, Dataset, Plan, Preprocessor, TrainingCase};
 use cache::{Cache, CacheKey};
 use rayon::prelude::*;
+use sagittal_image::{LabelMap, io};
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
@@ -28,6 +30,8 @@ pub struct TrainingSetOptions {
     pub cache: Option<PathBuf>,
     /// Cases are kept in memory up to this many bytes in all; the rest is read from the cache when it is needed.
     pub memory_bytes: u64,
+    /// In a cascade the label maps of the previous stage, by the cases' names; else empty.
+    pub previous_stage: BTreeMap<String, PathBuf>,
 }
 
 impl TrainingSet {
@@ -52,8 +56,12 @@ impl TrainingSet {
             .par_iter()
             .with_max_len(1)
             .map(|case| {
-                let key = CacheKey::of(dataset, case, plan);
-                let prepare = || preprocessor.run_training(&case.id, &dataset.read_image(case)?, &dataset.read_labels(case)?);
+                let previous = options.previous_stage.get(&case.id);
+                let key = CacheKey::of(dataset, case, previous, plan);
+                let prepare = || {
+                    let previous = previous_labels(plan, &case.id, previous)?;
+                    preprocessor.run_last_stage(&case.id, &dataset.read_image(case)?, &dataset.read_labels(case)?, previous.as_ref())
+                };
                 let stored = keep(prepare, cache.as_ref(), &key, &used_bytes, options.memory_bytes, &case.id);
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1, cases.len());
                 stored
@@ -96,6 +104,19 @@ impl TrainingSet {
     }
 }
 
+/// What the previous stage found, where the plan has one.
+fn previous_labels(plan: &Plan, id: &str, file: Option<&PathBuf>) -> Result<Option<LabelMap>, DataError> {
+    match (&plan.previous_stage, file) {
+        (None, _) => Ok(None),
+        (Some(_), Some(file)) => io::read_label_map(file).map(Some).map_err(|source| DataError::Image { case: id.into(), source }),
+        (Some(stage), None) => Err(DataError::Case {
+            case: id.into(),
+            finding: format!("the plan is the last stage of a cascade, and what {stage} found of this case was not given"),
+            cure: "train the stage before first, all folds of it, and name its run with --previous".into(),
+        }),
+    }
+}
+
 /// Takes a case from the cache or prepares it, and keeps it in memory if there is room.
 fn keep(
     prepare: impl FnOnce() -> Result<TrainingCase, DataError>,
@@ -115,7 +136,7 @@ fn keep(
         }
         (None, None) => prepare()?,
     };
-    let bytes = (case.data.len() * 4 + case.labels.len() * 2) as u64;
+    let bytes = (case.data.len() * 4 + (case.labels.len() + case.previous.len()) * 2) as u64;
     if used_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= memory_bytes {
         return Ok(StoredCase::in_memory(case));
     }

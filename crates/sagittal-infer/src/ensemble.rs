@@ -103,12 +103,12 @@ impl Ensemble {
         }
     }
 
-    /// Networks that were trained by one plan.
+    /// Networks that were trained by one plan. If that has a previous stage, they predict by [`Ensemble::predict_shown`] only.
     ///
     /// # Panics
-    /// If there is no network, or the plan has a previous stage, which the networks would have to be shown.
+    /// If there is no network.
     pub fn new(networks: Vec<Network>, plan: Plan, device: &Device) -> Self {
-        assert!(!networks.is_empty() && plan.previous_stage.is_none(), "networks of one stage");
+        assert!(!networks.is_empty(), "an ensemble has a network");
         Self { lower: Vec::new(), committees: vec![Committee::new(networks, plan, device)] }
     }
 
@@ -128,6 +128,9 @@ impl Ensemble {
     /// # Errors
     /// [`InferError::Data`] if the image is not such as the models were trained on, [`InferError::Memory`] if it cannot be
     /// predicted within the memory, [`InferError::Stopped`] if `progress` broke off.
+    ///
+    /// # Panics
+    /// If the models are the last stage of a cascade alone, which [`Ensemble::load`] does not allow.
     pub fn predict(
         &self,
         case: &str,
@@ -136,12 +139,35 @@ impl Ensemble {
         progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Prediction, InferError> {
         let lower = if self.lower.is_empty() {
+            assert!(self.plan().previous_stage.is_none(), "the last stage of a cascade is to be shown labels");
             None
         } else {
             let options = PredictOptions { probabilities: false, uncertainty: false, ..options };
             Some(together(&self.lower, case, image.clone(), None, options, progress)?.labels)
         };
         together(&self.committees, case, image, lower.as_ref(), options, progress)
+    }
+
+    /// The same by the last stage of a cascade, which is shown `found`, the labels of the stage before on the image's own grid.
+    /// Without a cascade they are not looked at.
+    ///
+    /// # Errors
+    /// As [`Ensemble::predict`].
+    ///
+    /// # Panics
+    /// If `found` is of another shape than the image, or there is none though the models' plan has a previous stage.
+    pub fn predict_shown(
+        &self,
+        case: &str,
+        image: Image,
+        found: Option<&Volume<u16>>,
+        options: PredictOptions,
+        progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Prediction, InferError> {
+        let found = if self.plan().previous_stage.is_some() { found } else { None };
+        assert_eq!(found.is_some(), self.plan().previous_stage.is_some(), "what the previous stage found");
+        assert!(found.is_none_or(|found| found.shape() == image.geometry.shape), "labels and image on one grid");
+        together(&self.committees, case, image, found, options, progress)
     }
 
     /// What predicting an image on `grid` takes at most.

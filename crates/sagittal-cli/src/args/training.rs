@@ -41,6 +41,10 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = quantity::count)]
     pub(crate) patience: Option<usize>,
 
+    /// For the last stage of a cascade: the run of the stage before, whose folds were all trained
+    #[arg(long, value_name = "RUN")]
+    pub(crate) previous: Option<PathBuf>,
+
     /// Continue the run in RUN where it was interrupted
     #[arg(long)]
     pub(crate) resume: bool,

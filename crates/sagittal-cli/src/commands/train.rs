@@ -1,13 +1,17 @@
 //! `sagittal train`: one fold of a data set, from its files to a model with its scores.
 
 mod cross_validation;
+mod previous_stage;
 pub(crate) mod run_folder;
 mod validation;
 mod watch;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use sagittal_data::{
     Batch, Case, Dataset, Fingerprint, Fold, FoldChoice, Plan, PlanOptions, Seed, Splits,
     loader::{Loader, LoaderOptions, Purpose},
@@ -27,6 +31,7 @@ use crate::{
     outcome::{Outcome, WrongUse},
     stop::Stop,
 };
+use previous_stage::PreviousStage;
 use run_folder::RunFolder;
 use watch::Watch;
 
@@ -80,7 +85,7 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     }
     std::fs::create_dir_all(&folder.fold.0).with_context(|| format!("cannot make {}", folder.fold.0.display()))?;
     let plan = plan_of(args, &dataset, &folder, messages)?;
-    refuse_untrainable(&plan)?;
+    let previous_run = previous_run(args, &plan, &folder)?;
     let fold = fold_of(args.fold, &dataset, &folder)?;
     let digest = dataset.digest();
     for line in plan.describe_for(length(args, &plan)).lines() {
@@ -88,7 +93,15 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     }
 
     let device = device::open(args.on, messages)?;
-    let options = TrainingSetOptions { cache: Some(folder.root.join("preprocessed")), memory_bytes: memory_for_cases(args) };
+    let previous = match &previous_run {
+        Some(run) => PreviousStage::find(run, &plan, &dataset, &fold, &folder, &device, messages, stop)?,
+        None => PreviousStage::default(),
+    };
+    let options = TrainingSetOptions {
+        cache: Some(folder.root.join("preprocessed")),
+        memory_bytes: memory_for_cases(args),
+        previous_stage: previous.files.clone(),
+    };
     let prepare = |ids: &[String], title: &str| {
         let progress = messages.progress(title, Unit::Cases, ids.len() as u64);
         let cases = ids.iter().filter_map(|id| dataset.training_case(id)).collect::<Vec<_>>();
@@ -116,7 +129,7 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
         messages.say(format_args!("resuming after step {}", trainer.progress.step));
     }
     // Not before it is clear that the training can go on: the record must not tell of one that was refused.
-    folder.record(args, &dataset, &digest)?;
+    folder.record(args, &dataset, &digest, previous_run.as_deref())?;
     let (training, validation) = (Arc::new(training), Arc::new(validation));
     let validation_batches = validation_batches(&validation, &plan, seed)?;
     let loading = LoaderOptions {
@@ -130,7 +143,7 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     let mut batches = std::iter::repeat_with(move || loader.next_batch());
 
     let mut watch =
-        Watch::start(messages, &folder, &dataset, &fold, &plan, &device, stop, options.budget, trainer.progress.epochs.clone())?;
+        Watch::start(messages, &folder, &dataset, &fold, &plan, &previous, &device, stop, options.budget, trainer.progress.epochs.clone())?;
     let outcome = sagittal_train::run(&mut trainer, &mut batches, &validation_batches, &folder.fold, &options, &mut watch)?;
     drop(batches);
     drop(watch);
@@ -146,7 +159,7 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
             return Ok(Trained { metrics: None, n_left_out });
         }
     }
-    let metrics = validation::score(&trainer.network, &plan, &dataset, &fold, &folder, seed, &device, messages, stop)?;
+    let metrics = validation::score(&trainer.network, &plan, &dataset, &fold, &previous, &folder, seed, &device, messages, stop)?;
     Ok(Trained { metrics: Some(metrics), n_left_out })
 }
 
@@ -212,12 +225,26 @@ fn refuse_too_large(plan: &Plan, args: &TrainArgs) -> Result<(), WrongUse> {
     }
 }
 
-/// Refuses what plans can say and the trainer does not do.
-fn refuse_untrainable(plan: &Plan) -> anyhow::Result<()> {
-    if let Some(stage) = &plan.previous_stage {
-        bail!("the plan is the second stage of a cascade after {stage}, which cannot be trained; plan 3d_fullres instead");
+/// In a cascade the run of the stage before: as named, else as the run was begun with.
+fn previous_run(args: &TrainArgs, plan: &Plan, folder: &RunFolder) -> anyhow::Result<Option<PathBuf>> {
+    let begun_with = folder.previous_run()?;
+    match (&plan.previous_stage, &args.previous, begun_with) {
+        (None, None, _) => Ok(None),
+        (None, Some(_), _) => {
+            let cure = "train by the plan of a cascade, as `sagittal plan --like nnunet --configuration 3d_cascade_fullres` makes it";
+            Err(WrongUse(format!("the plan has no previous stage, so --previous has no meaning; leave it out, or {cure}")).into())
+        }
+        (Some(stage), None, None) => Err(WrongUse(format!(
+            "the plan is the last stage of a cascade after {stage}; train that first, all folds, and name its run with --previous"
+        ))
+        .into()),
+        (Some(_), None, Some(begun_with)) => Ok(Some(begun_with)),
+        (Some(_), Some(named), Some(begun_with)) if named.canonicalize().ok() != begun_with.canonicalize().ok() => {
+            let (named, begun_with) = (named.display(), begun_with.display());
+            Err(WrongUse(format!("{named} is not the run of the stage before, {begun_with}, that this run was begun with")).into())
+        }
+        (Some(_), Some(named), _) => Ok(Some(named.clone())),
     }
-    Ok(())
 }
 
 /// How long to train: as typed, else as planned.

@@ -123,3 +123,46 @@ fn regions_are_learned_painted_and_scored_as_unions() {
     assert!(evaluated["cases"][0]["labels"][0]["dice"].as_f64().unwrap() > 0.5, "{evaluated}");
     sagittal(place.path(), &["report", "run"]).exits(0);
 }
+
+#[test]
+fn the_last_stage_of_a_cascade_learns_from_what_every_fold_of_the_first_found() {
+    let place = tempfile::tempdir().unwrap();
+    prepare(place.path());
+    let at = |name: &str| place.path().join(name);
+    fs::copy(at("plan.json"), at("lowres.json")).unwrap();
+    edit(&at("lowres.json"), |plan| {
+        (plan["spacing_mm"], plan["patch"]) = (json!([2.0, 2.0, 2.0]), json!([8, 8, 8]));
+        plan["training"]["epochs"] = json!(4);
+    });
+    edit(&at("plan.json"), |plan| {
+        plan["previous_stage"] = json!("3d_lowres");
+        plan["network"]["input_channels"] = json!(3);
+        plan["training"]["epochs"] = json!(4);
+    });
+    let cascade = [&TRAIN[..], &["cascade", "--previous", "lowres"]].concat();
+    sagittal(place.path(), &[&TRAIN[..], &["cascade"]].concat()).exits(2).says("name its run with --previous");
+    let lowres = |fold: &str| sagittal(place.path(), &["train", "set", "--plan", "lowres.json", "-o", "lowres", "--fold", fold]).exits(0);
+    (lowres("0"), lowres("3"));
+    sagittal(place.path(), &cascade).exits(2).says("folds 1, 2, 4 of lowres have not been trained to the end").says("--fold 1");
+    (lowres("1"), lowres("2"), lowres("4"));
+    // What is missing of a finished fold is predicted by its own model.
+    let lost = fs::read_dir(at("lowres/fold_2/validation")).unwrap().map(|entry| entry.unwrap().path());
+    let lost = lost.filter(|path| path.to_string_lossy().ends_with(".nii.gz")).next().unwrap();
+    let (name, before) = (lost.file_name().unwrap().to_owned(), fs::read(&lost).unwrap());
+    fs::remove_file(&lost).unwrap();
+    sagittal(place.path(), &cascade).exits(0);
+    assert!(
+        fs::read(at("cascade/previous_stage").join(name)).unwrap() == before,
+        "the predicted labels differ from those of the validation"
+    );
+    assert!(at("cascade/fold_0/validation/metrics.json").is_file() && at("cascade/fold_0/training.gif").is_file());
+    // The run remembers the stage before.
+    sagittal(place.path(), &[&TRAIN[..], &["cascade", "--fold", "1"]].concat()).exits(0);
+    sagittal(place.path(), &[&TRAIN[..], &["other", "--previous", "cascade"]].concat()).exits(2).says("itself the last stage");
+
+    let image = fs::read_dir(at("set/imagesTr")).unwrap().next().unwrap().unwrap().path();
+    let image = image.to_str().unwrap();
+    sagittal(place.path(), &["predict", "lowres", "cascade", image, "-o", "out", "--no-mirror"]).exits(0);
+    assert_eq!(fs::read_dir(at("out")).unwrap().count(), 1);
+    sagittal(place.path(), &["predict", "cascade", image, "-o", "alone"]).exits(1).says("3d_lowres");
+}

@@ -93,7 +93,7 @@ fn matrix(angles: [f64; 3], scale: [f64; 3]) -> [[f64; 3]; 3] {
     matrix
 }
 
-/// Makes a rotated or scaled patch.
+/// Makes a rotated or scaled patch: its image, its labels, and what the previous stage of a cascade found (else empty).
 pub(super) fn transform(
     params: &Params,
     window: &Window<'_>,
@@ -101,7 +101,7 @@ pub(super) fn transform(
     size: [usize; 3],
     patch: [usize; 3],
     image: &mut [f32],
-    labels: &mut [i16],
+    [labels, previous]: [&mut [i16]; 2],
 ) {
     let [n_z, n_y, n_x] = patch;
     let n_voxels = n_z * n_y * n_x;
@@ -122,6 +122,9 @@ pub(super) fn transform(
                 row.image(source, &mut image[channel * n_voxels + at..][..n_x]);
             }
             row.labels(&window.labels, &mut labels[at..][..n_x]);
+            if !previous.is_empty() {
+                row.labels(&window.previous, &mut previous[at..][..n_x]);
+            }
         }
     }
     if window.n_voxels() == 0 {
@@ -130,9 +133,17 @@ pub(super) fn transform(
 }
 
 /// Copies the middle of the box as it is; 0 and [`OUTSIDE`] beyond the case.
-pub(super) fn cut_out(window: &Window<'_>, lower: [i64; 3], size: [usize; 3], patch: [usize; 3], image: &mut [f32], labels: &mut [i16]) {
+pub(super) fn cut_out(
+    window: &Window<'_>,
+    lower: [i64; 3],
+    size: [usize; 3],
+    patch: [usize; 3],
+    image: &mut [f32],
+    [labels, previous]: [&mut [i16]; 2],
+) {
     image.fill(0.0);
     labels.fill(OUTSIDE);
+    previous.fill(OUTSIDE);
     let first: [i64; 3] = std::array::from_fn(|axis| lower[axis] + (size[axis] / 2) as i64 - (patch[axis] / 2) as i64);
     let range = |axis: usize| {
         let from = first[axis].max(window.lower[axis] as i64);
@@ -156,6 +167,9 @@ pub(super) fn cut_out(window: &Window<'_>, lower: [i64; 3], size: [usize; 3], pa
                 image[channel * n_voxels + to..][..width].copy_from_slice(&voxels[from..][..width]);
             }
             labels[to..][..width].copy_from_slice(&window.labels[from..][..width]);
+            if !previous.is_empty() {
+                previous[to..][..width].copy_from_slice(&window.previous[from..][..width]);
+            }
         }
     }
 }

@@ -9,7 +9,15 @@ fn case(shape: [usize; 4]) -> StoredCase {
     let [_, z, y, x] = shape;
     let data = (0..shape.iter().product()).map(|_| rng.random_range(-2.0..2.0)).collect();
     let labels = (0..z * y * x).map(|index| [OUTSIDE, 0, 1, 2][index / 7 % 4]).collect();
-    StoredCase::in_memory(TrainingCase { id: "x".into(), data, labels, shape, class_locations: vec![], labelled_locations: vec![] })
+    StoredCase::in_memory(TrainingCase {
+        id: "x".into(),
+        data,
+        labels,
+        shape,
+        class_locations: vec![],
+        labelled_locations: vec![],
+        previous: vec![],
+    })
 }
 
 fn make(augmenter: &Augmenter, params: &Params, case: &StoredCase, lower: [i64; 3]) -> (Vec<f32>, Vec<i16>) {
@@ -181,6 +189,7 @@ fn patches_turn_as_batchgenerators_turns_them() {
             shape: [1, z, y, x],
             class_locations: vec![],
             labelled_locations: vec![],
+            previous: vec![],
         });
         let window = case.window([0; 3], size.map(|size| size as i64)).unwrap();
         let n: usize = patch.iter().product();
@@ -208,4 +217,45 @@ fn boxes_to_turn_in_are_nnu_nets() {
         plan.training.augmentation = AugmentationPlan::nnunet(plan.patch);
         assert_eq!(source_size(&plan), in_three(&golden["size"]), "{:?}", plan.patch);
     }
+}
+
+#[test]
+fn what_the_previous_stage_found_turns_with_the_labels_and_is_shown_as_masks() {
+    let mut plan = example_plan();
+    plan.previous_stage = Some("3d_lowres".into());
+    plan.training.augmentation.rotation.probability = 0.5;
+    let augmenter = Augmenter::new(&plan);
+    let n: usize = plan.patch.iter().product();
+    let shape = [1, 45, 60, 50];
+    let classes: Vec<i16> = (0..45 * 60 * 50).map(|index| [OUTSIDE, 0, 1, 2][index / 700 % 4]).collect();
+    let case = StoredCase::in_memory(TrainingCase {
+        id: "x".into(),
+        data: vec![0.5; classes.len()],
+        labels: classes.clone(),
+        previous: classes,
+        shape,
+        class_locations: vec![],
+        labelled_locations: vec![],
+    });
+    let lower = [-3, -4, 1];
+    let window = case.window(lower, std::array::from_fn(|axis| lower[axis] + augmenter.source_size[axis] as i64)).unwrap();
+    let mut make = |params: &Params| {
+        let (mut image, mut labels) = (vec![9.0; 3 * n], vec![0; n]);
+        augmenter.apply(params, &window, Place { case: 0, lower }, &mut image, &mut labels, &mut Scratch::default());
+        (image.split_off(n), labels)
+    };
+    let mut n_changed = 0;
+    for seed in 0..12 {
+        let drawn = augmenter.sample(&mut Seed(seed).stream(&[]));
+        let (changed, labels) = make(&drawn);
+        let (masks, same) = make(&Params { previous_stage: Default::default(), ..drawn });
+        assert_eq!(labels, same);
+        for (mask, class) in masks.chunks_exact(n).zip([1, 2]) {
+            assert!(mask.iter().zip(&labels).all(|(voxel, label)| (*voxel == 1.0) == (*label == class)), "seed {seed}, class {class}");
+        }
+        assert!(changed.iter().all(|voxel| [0.0, 1.0].contains(voxel)));
+        n_changed += usize::from(changed != masks);
+    }
+    assert!((2..=10).contains(&n_changed), "{n_changed} of 12 patches had their masks changed");
+    assert_eq!(Augmenter::none(&plan).sample(&mut Seed(1).stream(&[])).previous_stage, Default::default());
 }

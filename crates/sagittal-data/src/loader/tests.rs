@@ -17,6 +17,7 @@ fn set() -> Arc<TrainingSet> {
         shape: [1, 20, 21, 22],
         class_locations: vec![vec![], vec![[3, 4, 5]], vec![[10, 11, 12]]],
         labelled_locations: vec![],
+        previous: vec![],
     };
     Arc::new(TrainingSet::in_memory((0..3).map(case).collect()))
 }
@@ -76,7 +77,7 @@ fn an_unreadable_case_is_an_error_that_names_it_and_the_next_batch_still_comes()
     testing::write_labels(&root.path().join("labelsTr/lost.nii"), &[0, 1, 2]);
     let dataset = Dataset::open(root.path()).unwrap();
     let cache = root.path().join("cache");
-    let options = TrainingSetOptions { cache: Some(cache.clone()), memory_bytes: 0 };
+    let options = TrainingSetOptions { cache: Some(cache.clone()), memory_bytes: 0, previous_stage: Default::default() };
     let set = TrainingSet::prepare(&dataset, &[&dataset.training[0]], &plan(), &options, &|_, _| {}).unwrap();
     for entry in std::fs::read_dir(cache).unwrap() {
         std::fs::OpenOptions::new().write(true).open(entry.unwrap().path()).unwrap().set_len(200).unwrap();
@@ -99,6 +100,7 @@ fn voxels_that_nobody_labelled_are_not_scored() {
         shape: [1, 20, 21, 22],
         class_locations: vec![vec![], vec![[3, 4, 5]], vec![[10, 11, 12]]],
         labelled_locations: vec![[1, 2, 3]],
+        previous: vec![],
     };
     let mut loader = Loader::start(Arc::new(TrainingSet::in_memory(vec![case])), &plan, options(0, 0));
     let mut seen = [0usize; 256];

@@ -15,6 +15,7 @@ fn set(shape: [usize; 3]) -> TrainingSet {
         shape: [1, z, y, x],
         class_locations,
         labelled_locations: vec![],
+        previous: vec![],
     }])
 }
 
@@ -86,6 +87,7 @@ fn a_case_without_foreground_gives_any_patch() {
         shape: [1, 2, 2, 2],
         class_locations: vec![vec![]; 3],
         labelled_locations: vec![],
+        previous: vec![],
     };
     let set = TrainingSet::in_memory(vec![case]);
     let place = PatchSampler::training(&plan).sample(&set, 1, &mut Seed(1).stream(&[]));
@@ -106,6 +108,7 @@ fn where_not_all_is_labelled_every_patch_is_centred_on_a_labelled_voxel() {
         shape: [1, 100, 100, 100],
         class_locations,
         labelled_locations: vec![[50, 60, 50], [51, 60, 50]],
+        previous: vec![],
     };
     let mut rng = Seed(3).stream(&[]);
     let mut centre_z = |set: &TrainingSet, index| sampler.sample(set, index, &mut rng).lower[0] + (plan.patch[0] / 2) as i64;

@@ -13,13 +13,18 @@ impl Preprocessor {
     /// # Panics
     /// If `labels` is not of the shape of the input that `restore` comes from.
     pub fn previous_stage(&self, labels: &Volume<u16>, restore: &Restore, shape: [usize; 3]) -> Vec<f32> {
-        let turned = permute(&restore.reorientation.to_canonical(labels), self.axis_order);
-        let cropped = crop(&turned, restore.crop);
-        let resampled = match (restore.spacing_mm, restore.working_spacing_mm) {
-            (Some(from), Some(to)) if cropped.shape() != shape => resample_labels(&cropped, from, to, shape),
-            _ => cropped,
-        };
+        let resampled = self.on_working_grid(labels, restore, shape);
         let foreground = self.label_values.iter().filter(|value| **value != 0);
         foreground.flat_map(|value| resampled.voxels().iter().map(move |label| f32::from(u8::from(label == value)))).collect()
+    }
+
+    /// Labels from the input's own grid to the plan's.
+    pub(super) fn on_working_grid(&self, labels: &Volume<u16>, restore: &Restore, shape: [usize; 3]) -> Volume<u16> {
+        let turned = permute(&restore.reorientation.to_canonical(labels), self.axis_order);
+        let cropped = crop(&turned, restore.crop);
+        match (restore.spacing_mm, restore.working_spacing_mm) {
+            (Some(from), Some(to)) if cropped.shape() != shape => resample_labels(&cropped, from, to, shape),
+            _ => cropped,
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Preprocessed cases on disk.
 //!
 //! One file a case: 16 bytes of magic, the length of a JSON header as `u64`, the header, then little-endian and without
-//! gaps the intensities (`f32`, `[C, Z, Y, X]`), the labels (`i16`, `[Z, Y, X]`), the voxels of every class and those that
-//! somebody labelled (`u32` triples). The name holds a digest of everything the content depends on, so that an entry is either right or never
+//! gaps the intensities (`f32`, `[C, Z, Y, X]`), the labels (`i16`, `[Z, Y, X]`), in a cascade what the previous stage found
+//! (`i16`, `[Z, Y, X]`), the voxels of every class and those that somebody labelled (`u32` triples). The name holds a digest of everything the content depends on, so that an entry is either right or never
 //! looked for; it is written as a whole or not at all, and one whose checksum does not fit is made anew.
 
 use super::{StoredCase, stored::StoredFile};
@@ -34,18 +34,21 @@ struct Header {
     shape: [usize; 4],
     class_counts: Vec<usize>,
     labelled_count: usize,
+    /// Whether there is something of a previous stage.
+    #[serde(default)]
+    has_previous: bool,
     /// SHA-256 of all that follows the header.
     payload: String,
 }
 
 impl CacheKey {
-    /// The case's files by path, length and time of change, and the plan's preprocessing.
-    pub(super) fn of(dataset: &Dataset, case: &Case, plan: &Plan) -> Self {
+    /// The case's files by path, length and time of change, that of the previous stage too, and the plan's preprocessing.
+    pub(super) fn of(dataset: &Dataset, case: &Case, previous: Option<&PathBuf>, plan: &Plan) -> Self {
         let mut digest = Sha256::new();
         digest.update(MAGIC);
         digest.update(plan.preprocessing_key());
         digest.update(format!("{:?}", (&case.id, &dataset.mask_values)));
-        for path in case.images.iter().chain(&case.labels) {
+        for path in case.images.iter().chain(&case.labels).chain(previous) {
             let state = fs::metadata(path)
                 .ok()
                 .map(|data| (data.len(), data.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok())));
@@ -74,15 +77,18 @@ impl Cache {
         (hex(&Sha256::digest(payload)) == header.payload).then_some(())?;
         let n_voxels: usize = header.shape[1..].iter().product();
         let (data, rest) = payload.split_at_checked(4 * header.shape[0] * n_voxels)?;
-        let (labels, locations) = rest.split_at_checked(2 * n_voxels)?;
+        let (labels, rest) = rest.split_at_checked(2 * n_voxels)?;
+        let (previous, locations) = rest.split_at_checked(if header.has_previous { 2 * n_voxels } else { 0 })?;
         let n_locations = header.class_counts.iter().sum::<usize>() + header.labelled_count;
         (locations.len() == 12 * n_locations).then_some(())?;
         let u32_at = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+        let classes = |bytes: &[u8]| bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect();
         let mut triples = locations.chunks_exact(12).map(|b| [u32_at(b), u32_at(&b[4..]), u32_at(&b[8..])]);
         Some(TrainingCase {
             id: header.id,
             data: data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
-            labels: labels.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect(),
+            labels: classes(labels),
+            previous: classes(previous),
             shape: header.shape,
             class_locations: header.class_counts.iter().map(|&n| triples.by_ref().take(n).collect()).collect(),
             labelled_locations: triples.collect(),
@@ -91,9 +97,9 @@ impl Cache {
 
     pub(super) fn write(&self, key: &CacheKey, case: &TrainingCase) -> Result<(), DataError> {
         let path = self.path(key);
-        let mut payload = Vec::with_capacity(4 * case.data.len() + 2 * case.labels.len());
+        let mut payload = Vec::with_capacity(4 * case.data.len() + 2 * (case.labels.len() + case.previous.len()));
         payload.extend(case.data.iter().flat_map(|value| value.to_le_bytes()));
-        payload.extend(case.labels.iter().flat_map(|value| value.to_le_bytes()));
+        payload.extend(case.labels.iter().chain(&case.previous).flat_map(|value| value.to_le_bytes()));
         payload
             .extend(case.class_locations.iter().flatten().chain(&case.labelled_locations).flatten().flat_map(|value| value.to_le_bytes()));
         let header = Header {
@@ -101,6 +107,7 @@ impl Cache {
             shape: case.shape,
             class_counts: case.class_locations.iter().map(Vec::len).collect(),
             labelled_count: case.labelled_locations.len(),
+            has_previous: !case.previous.is_empty(),
             payload: hex(&Sha256::digest(&payload)),
         };
         let header = serde_json::to_vec(&header).map_err(|source| DataError::Json { path: path.clone(), source })?;
@@ -117,7 +124,8 @@ impl Cache {
         let length = start[16..].iter().rev().fold(0, |length, &byte| length << 8 | u64::from(byte));
         let data_offset = 24 + length;
         let labels_offset = data_offset + 4 * case.data.len() as u64;
-        let file = StoredFile { path, file: Mutex::new(file), data_offset, labels_offset };
+        let previous_offset = (!case.previous.is_empty()).then(|| labels_offset + 2 * case.labels.len() as u64);
+        let file = StoredFile { path, file: Mutex::new(file), data_offset, labels_offset, previous_offset };
         Ok(StoredCase::on_disk(case, file))
     }
 }

@@ -24,17 +24,19 @@ pub struct StoredCase {
 
 #[derive(Debug)]
 enum Voxels {
-    Memory { data: Vec<f32>, labels: Vec<i16> },
+    Memory { data: Vec<f32>, labels: Vec<i16>, previous: Vec<i16> },
     File(StoredFile),
 }
 
-/// Where a case lies in a cache file: intensities, then labels.
+/// Where a case lies in a cache file: intensities, then labels, then those of the previous stage.
 #[derive(Debug)]
 pub(super) struct StoredFile {
     pub(super) path: PathBuf,
     pub(super) file: Mutex<File>,
     pub(super) data_offset: u64,
     pub(super) labels_offset: u64,
+    /// In a cascade what the previous stage found.
+    pub(super) previous_offset: Option<u64>,
 }
 
 /// Part of a case: a box of its voxels, in a buffer that may be larger. Positions are those of the case.
@@ -44,6 +46,8 @@ pub struct Window<'a> {
     pub(crate) data: Cow<'a, [f32]>,
     /// Labels of the buffer, `[Z, Y, X]`.
     pub(crate) labels: Cow<'a, [i16]>,
+    /// In a cascade the classes that the previous stage found in the buffer, `[Z, Y, X]`; else empty.
+    pub(crate) previous: Cow<'a, [i16]>,
     /// Spatial shape of the buffer.
     pub(crate) shape: [usize; 3],
     /// Position of the buffer's first voxel.
@@ -64,8 +68,8 @@ impl Window<'_> {
 impl StoredCase {
     /// Keeps a case in memory.
     pub fn in_memory(case: TrainingCase) -> Self {
-        let TrainingCase { id, data, labels, shape, class_locations, labelled_locations } = case;
-        Self { id, shape, class_locations, labelled_locations, voxels: Voxels::Memory { data, labels } }
+        let TrainingCase { id, data, labels, previous, shape, class_locations, labelled_locations } = case;
+        Self { id, shape, class_locations, labelled_locations, voxels: Voxels::Memory { data, labels, previous } }
     }
 
     pub(super) fn on_disk(case: TrainingCase, file: StoredFile) -> Self {
@@ -83,6 +87,14 @@ impl StoredCase {
         self.shape
     }
 
+    /// Whether there is what the previous stage of a cascade found.
+    pub(crate) fn has_previous(&self) -> bool {
+        match &self.voxels {
+            Voxels::Memory { previous, .. } => !previous.is_empty(),
+            Voxels::File(file) => file.previous_offset.is_some(),
+        }
+    }
+
     /// The part of the case inside a box, which may hang over its border.
     ///
     /// # Errors
@@ -93,40 +105,39 @@ impl StoredCase {
         let clamp = |position: [i64; 3]| -> [usize; 3] { std::array::from_fn(|axis| position[axis].clamp(0, shape[axis] as i64) as usize) };
         let (lower, upper) = (clamp(lower), clamp(upper));
         match &self.voxels {
-            Voxels::Memory { data, labels } => {
-                Ok(Window { data: Cow::Borrowed(data), labels: Cow::Borrowed(labels), shape, origin: [0; 3], lower, upper })
+            Voxels::Memory { data, labels, previous } => {
+                let (data, labels, previous) = (Cow::Borrowed(&data[..]), Cow::Borrowed(&labels[..]), Cow::Borrowed(&previous[..]));
+                Ok(Window { data, labels, previous, shape, origin: [0; 3], lower, upper })
             }
             Voxels::File(file) => {
                 let error = |source| DataError::File { act: "read", path: file.path.clone(), source };
-                let (data, labels) = file.read_box(self.shape, lower, upper).map_err(error)?;
+                let [data, labels, previous] = file.read_box(self.shape, lower, upper).map_err(error)?;
+                let floats = data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+                let classes = |bytes: Vec<u8>| Cow::Owned(bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect());
                 let shape = std::array::from_fn(|axis| upper[axis].saturating_sub(lower[axis]));
-                Ok(Window { data: Cow::Owned(data), labels: Cow::Owned(labels), shape, origin: lower, lower, upper })
+                let (labels, previous) = (classes(labels), classes(previous));
+                Ok(Window { data: Cow::Owned(floats), labels, previous, shape, origin: lower, lower, upper })
             }
         }
     }
 }
 
 impl StoredFile {
-    /// Reads a box of all channels and of the labels. A run of rows of one slice is read at once and trimmed here,
-    /// because a call per row costs more than the bytes left and right of the box.
-    fn read_box(&self, [c, n_z, n_y, n_x]: [usize; 4], lower: [usize; 3], upper: [usize; 3]) -> std::io::Result<(Vec<f32>, Vec<i16>)> {
-        let mut data = Vec::new();
-        let mut labels = Vec::new();
+    /// Reads a box of all channels, of the labels and of those of the previous stage, as bytes. A run of rows of one slice is
+    /// read at once and trimmed here, because a call per row costs more than the bytes left and right of the box.
+    fn read_box(&self, [c, n_z, n_y, n_x]: [usize; 4], lower: [usize; 3], upper: [usize; 3]) -> std::io::Result<[Vec<u8>; 3]> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let mut rows = Vec::new();
-        for slice in (0..c).flat_map(|channel| (lower[0]..upper[0]).map(move |z| channel * n_z + z)) {
-            read_rows(&mut file, self.data_offset, 4, (slice * n_y + lower[1]) * n_x, (upper[1] - lower[1]) * n_x, &mut rows)?;
-            for row in rows.chunks(4 * n_x) {
-                data.extend(row[4 * lower[2]..4 * upper[2]].chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
+        let mut read = |offset: u64, size: usize, n_channels: usize| -> std::io::Result<Vec<u8>> {
+            let mut bytes = Vec::new();
+            for slice in (0..n_channels).flat_map(|channel| (lower[0]..upper[0]).map(move |z| channel * n_z + z)) {
+                read_rows(&mut file, offset, size, (slice * n_y + lower[1]) * n_x, (upper[1] - lower[1]) * n_x, &mut rows)?;
+                rows.chunks(size * n_x).for_each(|row| bytes.extend_from_slice(&row[size * lower[2]..size * upper[2]]));
             }
-        }
-        for z in lower[0]..upper[0] {
-            read_rows(&mut file, self.labels_offset, 2, (z * n_y + lower[1]) * n_x, (upper[1] - lower[1]) * n_x, &mut rows)?;
-            for row in rows.chunks(2 * n_x) {
-                labels.extend(row[2 * lower[2]..2 * upper[2]].chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])));
-            }
-        }
-        Ok((data, labels))
+            Ok(bytes)
+        };
+        let previous = self.previous_offset.map(|offset| read(offset, 2, 1)).transpose()?.unwrap_or_default();
+        Ok([read(self.data_offset, 4, c)?, read(self.labels_offset, 2, 1)?, previous])
     }
 }
 

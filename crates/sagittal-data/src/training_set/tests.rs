@@ -19,7 +19,13 @@ fn dataset(root: &std::path::Path) -> Dataset {
 
 fn prepare(dataset: &Dataset, cache: Option<PathBuf>, memory_bytes: u64) -> Result<TrainingSet, DataError> {
     let cases: Vec<&Case> = dataset.training.iter().collect();
-    TrainingSet::prepare(dataset, &cases, &example_plan(), &TrainingSetOptions { cache, memory_bytes }, &|_, _| {})
+    TrainingSet::prepare(
+        dataset,
+        &cases,
+        &example_plan(),
+        &TrainingSetOptions { cache, memory_bytes, previous_stage: BTreeMap::new() },
+        &|_, _| {},
+    )
 }
 
 /// Everything of a set, read by windows.
@@ -30,6 +36,7 @@ fn content(set: &TrainingSet) -> Vec<TrainingCase> {
             id: case.id.clone(),
             data: window.data.to_vec(),
             labels: window.labels.to_vec(),
+            previous: window.previous.to_vec(),
             shape: case.shape,
             class_locations: case.class_locations.clone(),
             labelled_locations: case.labelled_locations.clone(),
@@ -129,4 +136,42 @@ fn what_killed_programs_left_is_removed_and_what_is_being_written_is_not() {
     }
     assert_eq!(prepare(&dataset, Some(cache.clone()), 1 << 20).unwrap().cases().len(), 3);
     assert!(!old.exists() && new.exists() && foreign.exists());
+}
+
+#[test]
+fn what_the_previous_stage_found_is_kept_with_the_case() {
+    let root = tempfile::tempdir().unwrap();
+    let dataset = dataset(root.path());
+    let mut plan = example_plan();
+    plan.previous_stage = Some("3d_lowres".into());
+    let file = |id: &str| root.path().join(format!("lowres/{id}.nii"));
+    ["a", "b", "c"].map(|id| testing::write_labels(&file(id), &[2, 0, 1]));
+    let prepare = |memory_bytes| {
+        let options = TrainingSetOptions {
+            cache: Some(root.path().join("cache")),
+            memory_bytes,
+            previous_stage: ["a", "b", "c"].map(|id| (id.to_owned(), file(id))).into(),
+        };
+        TrainingSet::prepare(&dataset, &dataset.training.iter().collect::<Vec<_>>(), &plan, &options, &|_, _| {})
+    };
+    let (memory, disk) = (content(&prepare(1 << 20).unwrap()), content(&prepare(0).unwrap()));
+    assert_eq!(memory, disk);
+    assert!(memory.iter().all(|case| case.previous.len() == case.labels.len() && case.previous != case.labels));
+    assert!(memory[0].previous.contains(&0) && memory[0].previous.contains(&1) && memory[0].previous.contains(&2));
+    // Another result of the previous stage is another case.
+    testing::write_labels(&file("a"), &[1, 1, 1, 1, 0]);
+    let changed = content(&prepare(0).unwrap());
+    assert!(changed[0].previous != memory[0].previous && changed[0].labels == memory[0].labels && changed[1..] == memory[1..]);
+
+    testing::write_labels(&file("a"), &[7]);
+    testing::picture(&root.path().join("lowres/p.png"), 1);
+    fs::rename(root.path().join("lowres/p.png"), file("b")).unwrap();
+    fs::remove_file(file("c")).unwrap();
+    assert!(prepare(1 << 20).is_err());
+    testing::write_labels(&file("c"), &[1]);
+    let failures: Vec<String> = prepare(1 << 20).unwrap().failures().iter().map(|(_, error)| error.to_string()).collect();
+    assert!(failures.len() == 2 && failures[0].contains("value 7"), "{failures:?}");
+    let nothing = TrainingSetOptions { cache: None, memory_bytes: 1 << 20, previous_stage: BTreeMap::new() };
+    let message = TrainingSet::prepare(&dataset, &[&dataset.training[0]], &plan, &nothing, &|_, _| {}).unwrap_err().to_string();
+    assert!(message.contains("what 3d_lowres found of this case was not given") && message.contains("--previous"), "{message}");
 }

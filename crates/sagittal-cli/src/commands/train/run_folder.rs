@@ -44,16 +44,30 @@ impl RunFolder {
         self.fold.0.join("training_gif")
     }
 
-    /// Notes in `run.json` how this training was started; those of other folds stay.
-    pub(crate) fn record(&self, args: &TrainArgs, dataset: &Dataset, digest: &str) -> anyhow::Result<()> {
+    /// In a cascade the run of the stage before, if this one was begun already.
+    pub(crate) fn previous_run(&self) -> anyhow::Result<Option<PathBuf>> {
+        Ok(self.recorded()?["previous_stage"].as_str().map(PathBuf::from))
+    }
+
+    /// What `run.json` says; an empty object where there is none yet.
+    fn recorded(&self) -> anyhow::Result<Value> {
         let path = self.root.join("run.json");
-        let mut run: Value = match std::fs::read_to_string(&path) {
-            Ok(text) => serde_json::from_str(&text).with_context(|| format!("{} is not JSON; delete it to go on", path.display()))?,
-            Err(_) => json!({}),
-        };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(&text).with_context(|| format!("{} is not JSON; delete it to go on", path.display())),
+            Err(_) => Ok(json!({})),
+        }
+    }
+
+    /// Notes in `run.json` how this training was started; those of other folds stay.
+    pub(crate) fn record(&self, args: &TrainArgs, dataset: &Dataset, digest: &str, previous: Option<&Path>) -> anyhow::Result<()> {
+        let path = self.root.join("run.json");
+        let mut run = self.recorded()?;
         let command: Vec<String> = std::env::args().collect();
         run["format_version"] = 1.into();
         run["dataset"] = json!({ "name": dataset.name, "folder": super::absolute(&dataset.root), "sha256": digest });
+        if let Some(previous) = previous {
+            run["previous_stage"] = super::absolute(previous).into();
+        }
         run["folds"][fold_name(args.fold)] = json!({
             "command": command.join(" "),
             "program": concat!("sagittal ", env!("CARGO_PKG_VERSION")),

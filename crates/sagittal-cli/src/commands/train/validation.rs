@@ -12,7 +12,7 @@ use sagittal_metrics::{
 use sagittal_nets::Network;
 use sagittal_tensor::Device;
 
-use super::run_folder::RunFolder;
+use super::{previous_stage::PreviousStage, run_folder::RunFolder};
 use crate::{
     commands::{
         evaluate::{self, Structures},
@@ -34,6 +34,7 @@ pub(super) fn score(
     plan: &Plan,
     dataset: &Dataset,
     fold: &Fold,
+    previous: &PreviousStage,
     folder: &RunFolder,
     seed: Seed,
     device: &Device,
@@ -61,7 +62,10 @@ pub(super) fn score(
             pool = None;
         }
         let options = PredictOptions { probabilities: pool.is_some(), ..PredictOptions::default() };
-        let Prediction { labels, probabilities, .. } = ensemble.predict(id, image, options, &mut |_, _| ControlFlow::Continue(()))?;
+        let found = previous.of(id, &geometry, plan)?;
+        let found = found.as_ref().map(|map| &map.labels);
+        let Prediction { labels, probabilities, .. } =
+            ensemble.predict_shown(id, image, found, options, &mut |_, _| ControlFlow::Continue(()))?;
         io::write_label_map(&target.join(format!("{id}{}", label_extension(&case.images[0]))), &labels, &geometry, &header)?;
         let inside = dataset.scored_voxels(case, &reference)?;
         if case.region.is_some() {

@@ -17,7 +17,7 @@ use sagittal_report::{Palette, Progress, TrainingGif};
 use sagittal_tensor::Device;
 use sagittal_train::{Budget, EpochRecord, Events, Trainer};
 
-use super::run_folder::RunFolder;
+use super::{previous_stage::PreviousStage, run_folder::RunFolder};
 use crate::{commands::evaluate::Structures, messages::Messages, stop::Stop, whole_file};
 
 /// Ticks of the bar for the whole budget.
@@ -52,6 +52,8 @@ struct Picture {
     reference: LabelMap,
     /// The part of the picture that counts.
     region: Option<Volume<bool>>,
+    /// In a cascade what the stage before found.
+    found: Option<LabelMap>,
     gif: TrainingGif,
     encoded: Instant,
     /// When the last frame was done, and how long it took.
@@ -66,6 +68,7 @@ impl<'a> Watch<'a> {
         dataset: &Dataset,
         fold: &Fold,
         plan: &'a Plan,
+        previous: &PreviousStage,
         device: &'a Device,
         stop: &'a Stop,
         budget: Budget,
@@ -77,7 +80,7 @@ impl<'a> Watch<'a> {
         let bar = ProgressBar::with_draw_target(Some(TICKS), target).with_style(style);
         let picture = match fold.validation.first() {
             // A picture that cannot be made is no reason not to train.
-            Some(id) => Picture::start(id, folder, dataset, plan)
+            Some(id) => Picture::start(id, folder, dataset, plan, previous)
                 .inspect_err(|error| messages.say(format_args!("there will be no training GIF: case {id}: {error:#}")))
                 .ok(),
             None => None,
@@ -128,7 +131,9 @@ impl<'a> Watch<'a> {
         let start = Instant::now();
         let ensemble = Ensemble::new(vec![network.clone()], self.plan.clone(), self.device);
         let options = PredictOptions { mirror: false, ..PredictOptions::default() };
-        let labels = ensemble.predict(&picture.case, picture.image.clone(), options, &mut |_, _| ControlFlow::Continue(()))?.labels;
+        let found = picture.found.as_ref().map(|map| &map.labels);
+        let mut go_on = |_, _| ControlFlow::Continue(());
+        let labels = ensemble.predict_shown(&picture.case, picture.image.clone(), found, options, &mut go_on)?.labels;
         let prediction = LabelMap { labels, geometry: picture.reference.geometry.clone(), header: picture.reference.header.clone() };
         let structures = Structures::of(&self.plan.labels, &self.plan.regions);
         let scores = structures.score(&prediction, &picture.reference, picture.region.as_ref(), ScoreOptions::default())?;
@@ -143,13 +148,15 @@ impl<'a> Watch<'a> {
 }
 
 impl Picture {
-    fn start(id: &str, folder: &RunFolder, dataset: &Dataset, plan: &Plan) -> anyhow::Result<Self> {
+    fn start(id: &str, folder: &RunFolder, dataset: &Dataset, plan: &Plan, previous: &PreviousStage) -> anyhow::Result<Self> {
         let case = dataset.training_case(id).with_context(|| format!("the data set has no case {id}"))?;
         let (image, reference) = (dataset.read_image(case)?, dataset.read_labels(case)?);
         let region = dataset.scored_voxels(case, &reference)?;
         let values: Vec<u16> = plan.labels.iter().skip(1).map(|label| label.value).collect();
         let gif = TrainingGif::start(&folder.gif_frames(), &image, &reference, &Palette::new(&values))?;
-        Ok(Self { case: id.to_owned(), image, reference, region, gif, encoded: Instant::now(), drawn: (Instant::now(), Duration::ZERO) })
+        let found = previous.of(id, &image.geometry, plan)?;
+        let (encoded, drawn) = (Instant::now(), (Instant::now(), Duration::ZERO));
+        Ok(Self { case: id.to_owned(), image, reference, region, found, gif, encoded, drawn })
     }
 
     fn encode(&mut self, folder: &RunFolder) -> anyhow::Result<()> {

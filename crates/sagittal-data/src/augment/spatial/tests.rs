@@ -9,10 +9,12 @@ fn case([c, z, y, x]: [usize; 4]) -> StoredCase {
     let n = z * y * x;
     let data = (0..c * n).map(|_| rng.random_range(-1.0..1.0)).collect();
     // Blocks of labels, the outside among them.
-    let labels = (0..n).map(|index| [0, 1, 2, OUTSIDE][(index / 3 + index / x / 2 + index / (x * y)) % 4]).collect();
+    let labels: Vec<i16> = (0..n).map(|index| [0, 1, 2, OUTSIDE][(index / 3 + index / x / 2 + index / (x * y)) % 4]).collect();
     StoredCase::in_memory(TrainingCase {
         id: "x".into(),
         data,
+        // As the labels, so that they must be treated as those.
+        previous: labels.clone(),
         labels,
         shape: [c, z, y, x],
         class_locations: vec![],
@@ -95,8 +97,9 @@ fn rotated_and_scaled_patches_are_the_naive_ones() {
         let upper = std::array::from_fn(|axis| lower[axis] + size[axis] as i64);
         let window = case.window(lower, upper).unwrap();
         let n: usize = patch.iter().product();
-        let (mut image, mut labels) = (vec![9.0; shape[0] * n], vec![9; n]);
-        transform(&params, &window, lower, size, patch, &mut image, &mut labels);
+        let (mut image, mut labels, mut previous) = (vec![9.0; shape[0] * n], vec![9; n], vec![7; n]);
+        transform(&params, &window, lower, size, patch, &mut image, [&mut labels, &mut previous]);
+        assert_eq!(labels, previous);
         let (expected, weights) = transform_naive(&params, &window, lower, size, patch, shape[0]);
         for (found, expected) in image.iter().zip(&expected) {
             assert!((found - expected).abs() < 2e-4, "{patch:?}: {found} for {expected}");
@@ -123,9 +126,11 @@ fn no_rotation_is_a_cut_out() {
         size,
         patch,
         &mut turned.0,
-        &mut turned.1,
+        [&mut turned.1, &mut []],
     );
-    cut_out(&window, lower, size, patch, &mut cut.0, &mut cut.1);
+    let mut previous = vec![7; 480];
+    cut_out(&window, lower, size, patch, &mut cut.0, [&mut cut.1, &mut previous]);
+    assert_eq!(cut.1, previous);
     assert!(turned.0.iter().zip(&cut.0).all(|(a, b)| (a - b).abs() < 1e-6));
     assert_eq!(turned.1, cut.1);
 }
