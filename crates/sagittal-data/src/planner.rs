@@ -11,6 +11,7 @@ pub mod cost;
 pub use nnunet::{Configuration, NnunetOptions, Preset};
 pub(crate) use spacing::resampled_shape;
 pub use within_time::TimedPlan;
+mod adapted;
 mod nnunet;
 mod normalization;
 mod spacing;

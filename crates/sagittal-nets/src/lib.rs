@@ -12,6 +12,7 @@ mod init;
 mod network;
 mod parameters;
 mod residual_unet;
+mod transfer;
 mod unet;
 mod weights;
 
@@ -20,5 +21,6 @@ pub use error::NetError;
 pub use network::{Network, Outputs};
 pub use parameters::{Parameter, Parameters};
 pub use residual_unet::ResidualUNet;
+pub use transfer::{KeptArray, Transfer};
 pub use unet::UNet;
 pub use weights::{ModelFile, read_tensors, write_tensors, write_whole};

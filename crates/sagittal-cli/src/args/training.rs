@@ -12,8 +12,10 @@ use super::{Budgeted, OnDevice, PhantomKind, Seeded, quantity};
 #[command(after_help = "Examples:\n  sagittal train Dataset004_Hippocampus -o run --fold 0 --time 20m\n  \
                         sagittal train Dataset004_Hippocampus -o run --fold 0 --time 20m --resume\n  \
                         sagittal train Dataset004_Hippocampus -o run --cross-validate --time 20m\n\n\
-                        Ctrl-C stops at the next step and leaves a valid model; --resume goes on from there, bit by bit as if \
-                        nothing had happened.")]
+                        Ctrl-C stops at the next step and leaves a valid model (exit code 130); --resume goes on from there, bit by bit \
+                        as if nothing had happened.\n\n\
+                        The weights at the end are those that are validated and that `predict RUN` uses, as nnU-Net does; \
+                        best.safetensors holds those of the best smoothed validation Dice.")]
 pub(crate) struct TrainArgs {
     /// Folder of the data set
     pub(crate) dataset: PathBuf,
@@ -22,7 +24,7 @@ pub(crate) struct TrainArgs {
     #[arg(short, long, value_name = "RUN")]
     pub(crate) output: PathBuf,
 
-    /// Train by this plan instead of making one
+    /// Train by this plan [default: the model's, with --from; one made for the time, with --time; else the usual one]
     #[arg(long, value_name = "FILE")]
     pub(crate) plan: Option<PathBuf>,
 
@@ -40,6 +42,11 @@ pub(crate) struct TrainArgs {
     /// Stop after this many epochs without a better validation Dice [default: never]
     #[arg(long, value_name = "N", value_parser = quantity::count)]
     pub(crate) patience: Option<usize>,
+
+    /// Go on from this model: what fits by name and shape is taken, the rest is said and starts anew. Without --plan the model's own plan is
+    /// used, with the channels and labels of the data set, because weights only make sense with their network, spacing and normalisation
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) from: Option<PathBuf>,
 
     /// For the last stage of a cascade: the run of the stage before, whose folds were all trained
     #[arg(long, value_name = "RUN")]

@@ -56,6 +56,7 @@ pub(crate) fn run(args: &DemoArgs, messages: &Messages) -> anyhow::Result<Outcom
         cross_validate: false,
         length: Length { time: Some(args.time), epochs: None },
         patience: None,
+        from: None,
         previous: None,
         resume: false,
         budget: Budgeted { memory: None },

@@ -10,6 +10,7 @@ use sagittal_data::{
     plan::{self, OrientationRule},
     planner::{self, NnunetOptions, TimedPlan},
 };
+use sagittal_tensor::Device;
 
 use crate::{
     args::{Configuration, PlanArgs, Preset},
@@ -26,7 +27,7 @@ pub(crate) fn run(args: &PlanArgs, messages: &Messages) -> anyhow::Result<Outcom
     let fingerprint = fingerprint(&dataset, orientation, messages)?;
     let (plan, remark) = match (args.like, args.time) {
         (Some(_), _) => like_nnunet(args, &fingerprint)?,
-        (None, Some(time)) => within_time(args, time, &fingerprint, messages)?,
+        (None, Some(time)) => within_time(&options(args), time, &fingerprint, &Device::cpu(), messages)?,
         (None, None) => (Plan::make(&fingerprint, &options(args))?, String::new()),
     };
     if let Some(file) = &args.output {
@@ -42,7 +43,7 @@ pub(crate) fn run(args: &PlanArgs, messages: &Messages) -> anyhow::Result<Outcom
 }
 
 /// Reads every labelled case.
-fn fingerprint(dataset: &Dataset, orientation: OrientationRule, messages: &Messages) -> anyhow::Result<Fingerprint> {
+pub(crate) fn fingerprint(dataset: &Dataset, orientation: OrientationRule, messages: &Messages) -> anyhow::Result<Fingerprint> {
     let cases: Vec<&Case> = dataset.training.iter().filter(|case| case.labels.is_some()).collect();
     let progress = messages.progress("reading", Unit::Cases, cases.len() as u64);
     Fingerprint::extract(dataset, &cases, orientation, &|done, total| progress.set(done as u64, total as u64))
@@ -83,9 +84,16 @@ fn like_nnunet(args: &PlanArgs, fingerprint: &Fingerprint) -> anyhow::Result<(Pl
 }
 
 /// The plan for a time, and what that time is compared with nnU-Net's schedule.
-fn within_time(args: &PlanArgs, time: Duration, fingerprint: &Fingerprint, messages: &Messages) -> anyhow::Result<(Plan, String)> {
+pub(crate) fn within_time(
+    options: &PlanOptions,
+    time: Duration,
+    fingerprint: &Fingerprint,
+    device: &Device,
+    messages: &Messages,
+) -> anyhow::Result<(Plan, String)> {
     messages.say("timing a few training steps on this machine");
-    let TimedPlan { plan, step_s, steps } = Plan::within_time(fingerprint, &options(args), time, &mut |plan: &Plan| speed::step_s(plan))?;
+    let mut step_s = |plan: &Plan| speed::step_s(plan, device);
+    let TimedPlan { plan, step_s, steps } = Plan::within_time(fingerprint, options, time, &mut step_s)?;
     let mut words = format!("a step takes {} here, so about {steps} steps fit into {}", milliseconds(step_s), plan::time_words(time));
     if let Some((configuration, stock_s)) = stock_schedule_s(fingerprint, &plan, step_s) {
         let stock = plan::time_words(Duration::from_secs_f64(stock_s.round()));

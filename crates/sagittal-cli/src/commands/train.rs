@@ -1,6 +1,7 @@
 //! `sagittal train`: one fold of a data set, from its files to a model with its scores.
 
 mod cross_validation;
+mod origin;
 mod previous_stage;
 pub(crate) mod run_folder;
 mod validation;
@@ -13,24 +14,26 @@ use std::{
 
 use anyhow::Context;
 use sagittal_data::{
-    Batch, Case, Dataset, Fingerprint, Fold, FoldChoice, Plan, PlanOptions, Seed, Splits,
+    Batch, Dataset, Fold, FoldChoice, Plan, PlanOptions, Seed, Splits,
     loader::{Loader, LoaderOptions, Purpose},
-    plan::Length,
+    plan::{Length, time_words},
     training_set::{TrainingSet, TrainingSetOptions},
 };
 use sagittal_metrics::Metrics;
 use sagittal_nets::{Network, NetworkConfig};
+use sagittal_tensor::Device;
 use sagittal_train::{Budget, Objective, RunOptions, StopReason, Trainer, TrainerOptions, has_checkpoint, read_checkpoint};
 use serde_json::json;
 
 use crate::{
     args::TrainArgs,
-    commands::evaluate,
+    commands::{evaluate, plan},
     device,
     messages::{Messages, Unit},
     outcome::{Outcome, WrongUse},
     stop::Stop,
 };
+use origin::Origin;
 use previous_stage::PreviousStage;
 use run_folder::RunFolder;
 use watch::Watch;
@@ -84,7 +87,13 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
         _ => {}
     }
     std::fs::create_dir_all(&folder.fold.0).with_context(|| format!("cannot make {}", folder.fold.0.display()))?;
-    let plan = plan_of(args, &dataset, &folder, messages)?;
+    let device = device::open(args.on, messages)?;
+    let origin = match &args.from {
+        Some(_) if is_begun => None,
+        Some(model) => Some(Origin::read(model, &device)?),
+        None => None,
+    };
+    let plan = plan_of(args, origin.as_ref(), &dataset, &folder, &device, messages)?;
     let previous_run = previous_run(args, &plan, &folder)?;
     let fold = fold_of(args.fold, &dataset, &folder)?;
     let digest = dataset.digest();
@@ -92,7 +101,6 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
         messages.say(line);
     }
 
-    let device = device::open(args.on, messages)?;
     let previous = match &previous_run {
         Some(run) => PreviousStage::find(run, &plan, &dataset, &fold, &folder, &device, messages, stop)?,
         None => PreviousStage::default(),
@@ -121,12 +129,17 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     let seed = Seed(args.random.seed);
     let config: NetworkConfig =
         serde_json::from_value(serde_json::to_value(&plan.network)?).context("the plan's network is not one that can be built")?;
-    let network = Network::new(&config, &mut seed.stream(&[WEIGHTS]), &device)?;
+    let mut network = Network::new(&config, &mut seed.stream(&[WEIGHTS]), &device)?;
+    if let Some(origin) = &origin {
+        origin.give_to(&mut network, messages)?;
+    }
     let mut trainer = Trainer::new(network, trainer_options(&plan), device.clone());
-    let options = run_options(args, &plan, &dataset, &digest)?;
+    let options = run_options(args, &plan, &dataset, &digest, folder.origin(args)?);
     if is_begun {
         read_checkpoint(&folder.fold.checkpoint(), &mut trainer, &options.identity)?;
-        messages.say(format_args!("resuming after step {}", trainer.progress.step));
+        let step = trainer.progress.step;
+        let weights = if args.from.is_some() { "; the weights are the run's own, --from was taken at its beginning" } else { "" };
+        messages.say(format_args!("resuming after step {step}{weights}"));
     }
     // Not before it is clear that the training can go on: the record must not tell of one that was refused.
     folder.record(args, &dataset, &digest, previous_run.as_deref())?;
@@ -164,7 +177,14 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
 }
 
 /// The plan by which the run trains: the run's own if it has one, else one that was given, else a new one.
-fn plan_of(args: &TrainArgs, dataset: &Dataset, folder: &RunFolder, messages: &Messages) -> anyhow::Result<Plan> {
+fn plan_of(
+    args: &TrainArgs,
+    origin: Option<&Origin>,
+    dataset: &Dataset,
+    folder: &RunFolder,
+    device: &Device,
+    messages: &Messages,
+) -> anyhow::Result<Plan> {
     let own = folder.root.join(Plan::FILE_NAME);
     if own.is_file() {
         let plan = Plan::read(&own)?;
@@ -181,16 +201,23 @@ fn plan_of(args: &TrainArgs, dataset: &Dataset, folder: &RunFolder, messages: &M
     let mut plan = match &args.plan {
         Some(given) => Plan::read(given)?,
         None => {
-            let cases: Vec<&Case> = dataset.training.iter().filter(|case| case.labels.is_some()).collect();
             let defaults = PlanOptions::default();
             let options = PlanOptions { memory_bytes: args.budget.memory.unwrap_or(defaults.memory_bytes), ..defaults };
-            let progress = messages.progress("reading", Unit::Cases, cases.len() as u64);
-            let fingerprint =
-                Fingerprint::extract(dataset, &cases, options.orientation, &|done, total| progress.set(done as u64, total as u64))
-                    .context("cannot plan; `sagittal check` lists everything that is wrong with the data set")?;
-            drop(progress);
+            let orientation = origin.map_or(options.orientation, |origin| origin.plan.orientation);
+            let fingerprint = plan::fingerprint(dataset, orientation, messages)?;
             crate::whole_file::write(&folder.root.join("fingerprint.json"), &serde_json::to_string_pretty(&fingerprint)?)?;
-            Plan::make(&fingerprint, &options)?
+            match (origin, args.length.time) {
+                (Some(origin), _) => {
+                    messages.say("training by the plan of the model that is started from, with the channels and labels of the data set");
+                    origin.plan.adapted_to(&fingerprint).context("the model's plan does not fit the data set")?
+                }
+                (None, Some(time)) => {
+                    let (plan, words) = plan::within_time(&options, time, &fingerprint, device, messages)?;
+                    messages.say(format_args!("planned for {}, because --plan was not given\n{}", time_words(time), words.trim_end()));
+                    plan
+                }
+                (None, None) => Plan::make(&fingerprint, &options)?,
+            }
         }
     };
     refuse_other_dataset(&plan, dataset)?;
@@ -285,26 +312,29 @@ pub(crate) fn trainer_options(plan: &Plan) -> TrainerOptions {
     }
 }
 
-fn run_options(args: &TrainArgs, plan: &Plan, dataset: &Dataset, digest: &str) -> anyhow::Result<RunOptions> {
+fn run_options(args: &TrainArgs, plan: &Plan, dataset: &Dataset, digest: &str, origin: Option<String>) -> RunOptions {
     let budget = match length(args, plan) {
         Length::Time(time) => Budget::Time(time),
         Length::Epochs(epochs) => Budget::Epochs(epochs as u64),
     };
     let fold = run_folder::fold_name(args.fold);
-    let provenance = json!({
+    let mut provenance = json!({
         "program": concat!("sagittal ", env!("CARGO_PKG_VERSION")),
         "dataset": dataset.name,
         "dataset_sha256": digest,
         "fold": fold,
         "seed": args.random.seed,
     });
-    Ok(RunOptions {
+    if let Some(origin) = origin {
+        provenance["from"] = origin.into();
+    }
+    RunOptions {
         budget,
         steps_per_epoch: plan.training.iterations_per_epoch as u64,
         patience: args.patience.map(|epochs| epochs as u64),
         identity: json!({ "fold": fold, "seed": args.random.seed, "dataset_sha256": digest, "plan": plan }),
         facts: json!({ "plan": plan, "provenance": provenance }),
-    })
+    }
 }
 
 /// The patches on which every epoch is scored: the same ones each time, so that epochs can be compared.

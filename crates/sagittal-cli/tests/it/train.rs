@@ -166,3 +166,54 @@ fn the_last_stage_of_a_cascade_learns_from_what_every_fold_of_the_first_found() 
     assert_eq!(fs::read_dir(at("out")).unwrap().count(), 1);
     sagittal(place.path(), &["predict", "cascade", image, "-o", "alone"]).exits(1).says("3d_lowres");
 }
+
+#[test]
+fn a_training_goes_on_from_another_model_as_far_as_it_fits() {
+    let place = tempfile::tempdir().unwrap();
+    prepare(place.path());
+    edit(&place.path().join("plan.json"), |plan| plan["training"]["epochs"] = json!(20));
+    sagittal(place.path(), &[&TRAIN[..], &["first"]].concat()).exits(0);
+    let model = "first/fold_0/model.safetensors";
+    let first_loss = |run: &str| {
+        let progress = fs::read_to_string(place.path().join(run).join("fold_0/progress.jsonl")).unwrap();
+        serde_json::from_str::<serde_json::Value>(progress.lines().next().unwrap()).unwrap()["training_loss"].as_f64().unwrap()
+    };
+    // Without --plan by the model's plan; every array fits, and the loss begins where the first training led it.
+    sagittal(place.path(), &["train", "set", "-o", "more", "--from", model, "--epochs", "1", "--seed", "7"])
+        .exits(0)
+        .says("training by the plan of the model")
+        .says("starting from first/fold_0/model.safetensors: 18 of 18 arrays fit");
+    assert!(first_loss("more") < first_loss("first") - 0.3, "{} and {}", first_loss("more"), first_loss("first"));
+    let run: serde_json::Value = serde_json::from_slice(&fs::read(place.path().join("more/run.json")).unwrap()).unwrap();
+    assert!(run["folds"]["0"]["from"].as_str().unwrap().ends_with(model), "{run}");
+    // Going on takes the run's own weights.
+    sagittal(place.path(), &["train", "set", "-o", "more", "--from", model, "--epochs", "2", "--seed", "7", "--resume"])
+        .exits(0)
+        .says("--from was taken at its beginning");
+
+    // A class more: its head starts anew, and nothing else.
+    edit(&place.path().join("set/dataset.json"), |set| set["labels"]["third"] = json!(3));
+    sagittal(place.path(), &["train", "set", "-o", "classes", "--from", model, "--epochs", "1"])
+        .exits(0)
+        .says("starts anew: decoder.seg_layers.0.weight, expected [4, 4, 1, 1, 1], found [3, 4, 1, 1, 1]")
+        .says("16 of 18 arrays fit");
+    edit(&place.path().join("plan.json"), |plan| {
+        plan["labels"].as_array_mut().unwrap().push(json!({ "value": 3, "name": "third" }));
+        (plan["network"]["features"], plan["network"]["classes"]) = (json!([5, 9]), json!(4));
+    });
+    sagittal(place.path(), &[&TRAIN[..], &["none", "--from", model]].concat()).exits(2).says("none of the network's 18 arrays is in first");
+    sagittal(place.path(), &["train", "set", "-o", "folder", "--from", "first"]).exits(2).says("name one file");
+}
+
+#[test]
+fn a_time_without_a_plan_is_planned_for() {
+    let place = tempfile::tempdir().unwrap();
+    sagittal(place.path(), &["phantom", "hippocampus", "-o", "set", "--cases", "5", "--test-cases", "0"]).exits(0);
+    sagittal(place.path(), &["train", "set", "-o", "run", "--time", "1s"])
+        .exits(0)
+        .says("planned for 1 second, because --plan was not given")
+        .says("a step takes");
+    let plan: serde_json::Value = serde_json::from_slice(&fs::read(place.path().join("run/plan.json")).unwrap()).unwrap();
+    // A second is so little that the smallest network is chosen.
+    assert_eq!((&plan["training"]["time_s"], &plan["network"]["features"][0]), (&json!(1.0), &json!(8)), "{plan}");
+}

@@ -16,12 +16,11 @@ const MOST_STEPS: usize = 4;
 const LONGEST: Duration = Duration::from_secs(4);
 
 /// Seconds of one step of training, the quickest of a few: what else the machine does only makes steps slower.
-pub(super) fn step_s(plan: &Plan) -> anyhow::Result<f64> {
-    let device = Device::cpu();
+pub(super) fn step_s(plan: &Plan, device: &Device) -> anyhow::Result<f64> {
     let config: NetworkConfig =
         serde_json::from_value(serde_json::to_value(&plan.network)?).context("the plan's network is not one that can be built")?;
-    let network = Network::new(&config, &mut Seed(0).stream(&[]), &device)?;
-    let mut trainer = Trainer::new(network, trainer_options(plan), device);
+    let network = Network::new(&config, &mut Seed(0).stream(&[]), device)?;
+    let mut trainer = Trainer::new(network, trainer_options(plan), device.clone());
     let batch = batch(plan);
     let begin = Instant::now();
     // A rate of 0: noise teaches nothing, and a loss that explodes would be an error.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sagittal_data::{Dataset, FoldChoice};
-use sagittal_train::FoldFolder;
+use sagittal_train::{FoldFolder, has_checkpoint};
 use serde_json::{Value, json};
 
 use crate::{args::TrainArgs, whole_file};
@@ -49,6 +49,14 @@ impl RunFolder {
         Ok(self.recorded()?["previous_stage"].as_str().map(PathBuf::from))
     }
 
+    /// The model that the fold was started from: the one that is named, or was when the training began.
+    pub(crate) fn origin(&self, args: &TrainArgs) -> anyhow::Result<Option<String>> {
+        if has_checkpoint(&self.fold.checkpoint()) {
+            return Ok(self.recorded()?["folds"][fold_name(args.fold)]["from"].as_str().map(str::to_owned));
+        }
+        Ok(args.from.as_deref().map(super::absolute))
+    }
+
     /// What `run.json` says; an empty object where there is none yet.
     fn recorded(&self) -> anyhow::Result<Value> {
         let path = self.root.join("run.json");
@@ -63,6 +71,7 @@ impl RunFolder {
         let path = self.root.join("run.json");
         let mut run = self.recorded()?;
         let command: Vec<String> = std::env::args().collect();
+        let origin = self.origin(args)?;
         run["format_version"] = 1.into();
         run["dataset"] = json!({ "name": dataset.name, "folder": super::absolute(&dataset.root), "sha256": digest });
         if let Some(previous) = previous {
@@ -77,6 +86,7 @@ impl RunFolder {
             "time_s": args.length.time.map(|time| time.as_secs_f64()),
             "epochs": args.length.epochs,
             "patience": args.patience,
+            "from": origin,
         });
         whole_file::write(&path, &(serde_json::to_string_pretty(&run)? + "\n"))
     }
