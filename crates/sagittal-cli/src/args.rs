@@ -30,7 +30,8 @@ pub(crate) use view::{Drawing, Form, ViewArgs};
     name = "sagittal",
     version,
     about = "Plans, trains, runs and scores segmentation networks for medical images, in 2-D and 3-D.",
-    after_help = "Exit codes: 0 done; 1 some case or step failed (the rest is done and the failures are listed); 2 wrong use.\n\
+    after_help = "Exit codes: 0 done; 1 some case or step failed (the rest is done and the failures are listed); 2 wrong use; 130 a \
+                  training stopped by Ctrl-C, which --resume goes on with.\n\
                   Results go to standard output, messages to standard error. Not a medical device.",
     arg_required_else_help = true,
     max_term_width = 110

@@ -11,13 +11,19 @@ pub(crate) enum Outcome {
     Done,
     /// Some case failed; the rest is done and the failures were listed.
     SomeFailed,
+    /// Somebody pressed Ctrl-C; what was done is whole, and the rest can be done later.
+    Stopped,
 }
+
+/// Exit code of a program stopped by Ctrl-C, by the custom of shells: 128 + the signal's number.
+pub(crate) const STOPPED_BY_CTRL_C: u8 = 130;
 
 impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Done => Self::SUCCESS,
             Outcome::SomeFailed => Self::from(1),
+            Outcome::Stopped => Self::from(STOPPED_BY_CTRL_C),
         }
     }
 }

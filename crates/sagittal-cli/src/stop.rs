@@ -7,8 +7,7 @@ use std::sync::{
 
 use anyhow::Context;
 
-/// Exit code of a program ended by Ctrl-C, by the custom of shells: 128 + the signal's number.
-const ENDED_BY_CTRL_C: i32 = 130;
+use crate::outcome::STOPPED_BY_CTRL_C;
 
 /// Whether the user has asked to stop. Copies share one answer.
 #[derive(Clone, Debug)]
@@ -21,7 +20,7 @@ impl Stop {
         let flag = Arc::clone(&stop.0);
         ctrlc::set_handler(move || {
             if flag.swap(true, Ordering::SeqCst) {
-                std::process::exit(ENDED_BY_CTRL_C);
+                std::process::exit(STOPPED_BY_CTRL_C.into());
             }
             crate::messages::line("stopping at the next step; press Ctrl-C again to stop at once");
         })

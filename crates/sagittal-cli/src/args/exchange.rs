@@ -49,12 +49,14 @@ pub(crate) struct ImportNnunetArgs {
     pub(crate) checkpoint: CheckpointChoice,
 }
 
-/// nnU-Net keeps two states of a training.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// A training leaves two states, nnU-Net's and our own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CheckpointChoice {
-    /// Its end, with which nnU-Net itself predicts
+    /// Its end, with which nnU-Net itself predicts; of a run that is still training the latest (model.safetensors)
+    #[default]
+    #[value(alias = "latest")]
     Final,
-    /// Its best validation
+    /// Its best validation (best.safetensors)
     Best,
 }
 
@@ -85,6 +87,10 @@ pub(crate) struct ExportFileArgs {
     /// A model (.safetensors), or the folder of a run with one fold
     pub(crate) model: PathBuf,
 
+    /// Which weights of a run's folder
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) checkpoint: CheckpointChoice,
+
     /// The file to write
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
@@ -98,6 +104,10 @@ pub(crate) struct ExportNnunetArgs {
     /// Models (.safetensors) that were trained by the same plan, or the folder of a run, which stands for all of its folds
     #[arg(required = true, value_name = "MODEL")]
     pub(crate) models: Vec<PathBuf>,
+
+    /// Which weights of a run's folder
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) checkpoint: CheckpointChoice,
 
     /// The folder to write: a new or an empty one
     #[arg(short, long, value_name = "DIR")]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{OnDevice, Seeded, quantity};
+use super::{CheckpointChoice, OnDevice, Seeded, quantity};
 use crate::outcome::WrongUse;
 
 /// Write a label map for every image, on the image's own grid
@@ -23,6 +23,10 @@ pub(crate) struct PredictArgs {
     /// Folder for the label maps; it is made if need be
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: PathBuf,
+
+    /// Which weights of a run's folder
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) checkpoint: CheckpointChoice,
 
     /// Leave out mirrored copies: several times faster, a little less accurate
     #[arg(long)]

@@ -8,7 +8,7 @@ use sagittal_data::{
 use serde_json::json;
 
 use crate::{
-    args::{Budgeted, DemoArgs, EvaluateArgs, Length, PhantomKind, PredictArgs, ReportArgs, Scoring, TrainArgs},
+    args::{Budgeted, CheckpointChoice, DemoArgs, EvaluateArgs, Length, PhantomKind, PredictArgs, ReportArgs, Scoring, TrainArgs},
     commands::{check, evaluate, predict, report, train},
     messages::Messages,
     outcome::{Outcome, WrongUse},
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &DemoArgs, messages: &Messages) -> anyhow::Result<Outcom
             run.display(),
             args.time.as_secs()
         ));
-        return Ok(Outcome::Done);
+        return Ok(Outcome::Stopped);
     };
     messages.say(evaluate::in_words(&validation));
 
@@ -78,6 +78,7 @@ pub(crate) fn run(args: &DemoArgs, messages: &Messages) -> anyhow::Result<Outcom
     let prediction = PredictArgs {
         paths: vec![run.clone(), data.clone()],
         output: labels.clone(),
+        checkpoint: CheckpointChoice::Final,
         no_mirror: false,
         probabilities: true,
         uncertainty: false,

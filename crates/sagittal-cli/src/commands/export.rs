@@ -53,7 +53,7 @@ fn read(path: &Path) -> anyhow::Result<Model> {
 }
 
 fn only_model(args: &ExportFileArgs) -> anyhow::Result<Model> {
-    let files = model_files(std::slice::from_ref(&args.model))?;
+    let files = model_files(std::slice::from_ref(&args.model), args.checkpoint)?;
     let [file] = &files[..] else {
         let n = files.len();
         return Err(WrongUse(format!("{} has {n} folds, and this format holds one; name one fold's file", args.model.display())).into());
@@ -71,7 +71,7 @@ fn to_nnunet(args: &ExportNnunetArgs, messages: &Messages) -> anyhow::Result<Out
     if std::fs::read_dir(&args.output).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(WrongUse(format!("{} holds something already; name a new folder with -o", args.output.display())).into());
     }
-    let models = model_files(&args.models)?.iter().map(|file| read(file)).collect::<anyhow::Result<Vec<_>>>()?;
+    let models = model_files(&args.models, args.checkpoint)?.iter().map(|file| read(file)).collect::<anyhow::Result<Vec<_>>>()?;
     let first = models.first().context("no model was named")?;
     for other in &models[1..] {
         refuse_other_plan(first, other)?;

@@ -18,7 +18,7 @@ use sagittal_infer::{Cost, Ensemble, InferError, PredictOptions, Uncertainty};
 use serde_json::{Value, json};
 
 use crate::{
-    args::PredictArgs,
+    args::{CheckpointChoice, PredictArgs},
     device,
     machine::usable_memory_bytes,
     messages::{Messages, Unit},
@@ -60,7 +60,7 @@ pub(crate) struct Predicted {
 pub(crate) fn predict(args: &PredictArgs, messages: &Messages, stop: &Stop) -> anyhow::Result<Predicted> {
     let (models, inputs) = args.models_and_inputs()?;
     let device = device::open(args.on, messages)?;
-    let ensemble = Ensemble::load(&model_files(models)?, &device)?;
+    let ensemble = Ensemble::load(&model_files(models, args.checkpoint)?, &device)?;
     let cases = inputs::find(inputs, ensemble.plan().channels.len())?;
     refuse_to_overwrite_inputs(&cases, &args.output)?;
     std::fs::create_dir_all(&args.output).with_context(|| format!("cannot make {}", args.output.display()))?;
@@ -213,7 +213,11 @@ fn dataset_of(ensemble: &Ensemble) -> Dataset {
 }
 
 /// The model files that were named, a run's folder standing for those of all its folds.
-pub(crate) fn model_files(models: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn model_files(models: &[PathBuf], checkpoint: CheckpointChoice) -> anyhow::Result<Vec<PathBuf>> {
+    let name = match checkpoint {
+        CheckpointChoice::Final => "model.safetensors",
+        CheckpointChoice::Best => "best.safetensors",
+    };
     let mut files = Vec::new();
     for model in models {
         WrongUse::unless_exists(model, "a model (.safetensors) or the folder of a run")?;
@@ -226,13 +230,13 @@ pub(crate) fn model_files(models: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         for entry in std::fs::read_dir(model).with_context(act)? {
             let folder = entry.with_context(act)?.path();
             let is_fold = folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("fold_"));
-            let file = folder.join("model.safetensors");
+            let file = folder.join(name);
             if is_fold && file.is_file() {
                 of_run.push(file);
             }
         }
         if of_run.is_empty() {
-            return Err(WrongUse(format!("{} has no fold_*/model.safetensors yet; train it first", model.display())).into());
+            return Err(WrongUse(format!("{} has no fold_*/{name} yet; train it first", model.display())).into());
         }
         of_run.sort();
         files.extend(of_run);

@@ -23,6 +23,7 @@ use sagittal_metrics::Metrics;
 use sagittal_nets::{Network, NetworkConfig};
 use sagittal_tensor::Device;
 use sagittal_train::{Budget, Objective, RunOptions, StopReason, Trainer, TrainerOptions, has_checkpoint, read_checkpoint};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::{
@@ -50,8 +51,9 @@ pub(crate) fn run(args: &TrainArgs, messages: &Messages) -> anyhow::Result<Outco
     let stop = Stop::on_ctrl_c()?;
     let trained =
         if args.cross_validate { cross_validation::train_every_fold(args, messages, &stop)? } else { train(args, messages, &stop)? };
-    if let Some(metrics) = &trained.metrics {
-        messages.result(metrics, || evaluate::in_words(metrics))?;
+    match &trained.metrics {
+        Some(metrics) => messages.result(metrics, || evaluate::in_words(metrics))?,
+        None => messages.result(&trained.stopped, || trained.stopped_in_words())?,
     }
     Ok(trained.outcome())
 }
@@ -62,10 +64,38 @@ pub(crate) struct Trained {
     pub(crate) metrics: Option<Metrics>,
     /// Cases that could not be learned from.
     n_left_out: usize,
+    /// Where it is.
+    stopped: Stopped,
+}
+
+/// What `--json` says of a training that was stopped.
+#[derive(Debug, Serialize)]
+struct Stopped {
+    stopped: bool,
+    /// Steps done.
+    steps: u64,
+    /// Seconds trained.
+    elapsed_s: f64,
+    /// The weights so far.
+    model: PathBuf,
+    /// Whether only the validation of whole cases is left to do.
+    trained: bool,
 }
 
 impl Trained {
+    fn stopped_in_words(&self) -> String {
+        let Stopped { steps, model, trained, .. } = &self.stopped;
+        let model = model.display();
+        if *trained {
+            return format!("stopped before all validation cases were scored; {model} is complete, --resume scores them");
+        }
+        format!("stopped after {steps} steps; {model} is complete, --resume goes on")
+    }
+
     pub(crate) fn outcome(&self) -> Outcome {
+        if self.metrics.is_none() {
+            return Outcome::Stopped;
+        }
         let n_failed = self.n_left_out + self.metrics.as_ref().map_or(0, |metrics| metrics.failed.len());
         if n_failed == 0 { Outcome::Done } else { Outcome::SomeFailed }
     }
@@ -166,14 +196,16 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
         StopReason::Patience => {
             messages.say(format_args!("trained {steps} steps in {minutes:.1} minutes; stopped because validation did not improve any more"))
         }
-        StopReason::Requested => {
-            let model = folder.fold.model();
-            messages.say(format_args!("stopped after {steps} steps; {} is complete, --resume goes on", model.display()));
-            return Ok(Trained { metrics: None, n_left_out });
-        }
+        StopReason::Requested => {}
+    }
+    let is_over = outcome.reason != StopReason::Requested;
+    let elapsed_s = outcome.elapsed.as_secs_f64();
+    let stopped = Stopped { stopped: true, steps, elapsed_s, model: folder.fold.model(), trained: is_over };
+    if !is_over {
+        return Ok(Trained { metrics: None, n_left_out, stopped });
     }
     let metrics = validation::score(&trainer.network, &plan, &dataset, &fold, &previous, &folder, seed, &device, messages, stop)?;
-    Ok(Trained { metrics: Some(metrics), n_left_out })
+    Ok(Trained { metrics, n_left_out, stopped })
 }
 
 /// The plan by which the run trains: the run's own if it has one, else one that was given, else a new one.

@@ -217,3 +217,45 @@ fn a_time_without_a_plan_is_planned_for() {
     // A second is so little that the smallest network is chosen.
     assert_eq!((&plan["training"]["time_s"], &plan["network"]["features"][0]), (&json!(1.0), &json!(8)), "{plan}");
 }
+
+/// Sends the signal that Ctrl-C sends.
+#[cfg(unix)]
+fn interrupt(child: &std::process::Child) {
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_a_model_a_result_and_its_own_exit_code() {
+    let place = tempfile::tempdir().unwrap();
+    prepare(place.path());
+    let words = [&TRAIN[..], &["run", "--epochs", "100000", "--json"]].concat();
+    let child = Command::new(env!("CARGO_BIN_EXE_sagittal"))
+        .args(words)
+        .current_dir(place.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while n_epochs(&place.path().join("run")) < 1 {
+        assert!(start.elapsed() < Duration::from_secs(300), "the first epoch does not end");
+        sleep(Duration::from_millis(5));
+    }
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&result["stopped"], &result["trained"]), (&json!(true), &json!(false)), "{result}");
+    assert!(result["steps"].as_u64().unwrap() >= 5 && place.path().join(result["model"].as_str().unwrap()).is_file(), "{result}");
+    // The weights so far predict, the best ones too.
+    let image = fs::read_dir(place.path().join("set/imagesTr")).unwrap().next().unwrap().unwrap().path();
+    for checkpoint in ["latest", "final", "best"] {
+        let words = ["predict", "run", image.to_str().unwrap(), "-o", checkpoint, "--no-mirror", "--checkpoint", checkpoint];
+        sagittal(place.path(), &words).exits(0);
+    }
+    fs::remove_file(place.path().join("run/fold_0/best.safetensors")).unwrap();
+    sagittal(place.path(), &["predict", "run", image.to_str().unwrap(), "-o", "none", "--checkpoint", "best"])
+        .exits(2)
+        .says("no fold_*/best.safetensors");
+}

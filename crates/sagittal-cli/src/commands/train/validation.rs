@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use sagittal_data::{Dataset, Fold, Plan, Seed};
 use sagittal_image::{LabelMap, io};
 use sagittal_infer::{Ensemble, PredictOptions, Prediction};
@@ -25,7 +25,8 @@ use crate::{
 /// Probabilities of all classes are held for cases of at most so many numbers: 256 MB, and as much again while they are ranked.
 const MOST_PROBABILITIES: usize = 1 << 26;
 
-/// Predicts the validation cases with mirroring, writes `validation/CASE.ext`, `metrics.json` and `metrics.csv`.
+/// Predicts the validation cases with mirroring, writes `validation/CASE.ext`, `metrics.json` and `metrics.csv`; `None` if somebody asked to
+/// stop before.
 ///
 /// Overlap, sizes and distances are scored, regions as the unions that they are, and probabilities where they are those of labels (not of regions) and every case is small enough.
 #[allow(clippy::too_many_arguments, reason = "a training and everything that its scores depend on")]
@@ -40,7 +41,7 @@ pub(super) fn score(
     device: &Device,
     messages: &Messages,
     stop: &Stop,
-) -> anyhow::Result<Metrics> {
+) -> anyhow::Result<Option<Metrics>> {
     let ensemble = Ensemble::new(vec![network.clone()], plan.clone(), device);
     let target = folder.validation();
     std::fs::create_dir_all(&target).with_context(|| format!("cannot make {}", target.display()))?;
@@ -92,7 +93,7 @@ pub(super) fn score(
         let progress = messages.progress("validating", Unit::Cases, fold.validation.len() as u64);
         for id in &fold.validation {
             if stop.requested() {
-                bail!("stopped before all validation cases were scored; the same command with --resume scores them");
+                return Ok(None);
             }
             match score_one(id) {
                 Ok(score) => scores.push(score),
@@ -110,5 +111,5 @@ pub(super) fn score(
         }
     }
     evaluate::write(&metrics, &target)?;
-    Ok(metrics)
+    Ok(Some(metrics))
 }
