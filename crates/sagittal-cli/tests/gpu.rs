@@ -86,6 +86,7 @@ fn training_steps_of_a_gpu_equal_the_processors() {
         weight_decay: 1e-4,
         gradient_clip: 12.0,
         objective: Objective::classes(false),
+        ema_decay: None,
     };
     for (name, gpu) in gpus() {
         for patch in PATCHES {

@@ -125,6 +125,7 @@ impl Plan {
                 foreground_fraction: 0.33,
                 mirror_axes: if slices { vec![1, 2] } else { vec![0, 1, 2] },
                 batch_dice: None,
+                ema_decay: None,
                 augmentation: AugmentationPlan::nnunet(patch),
             },
             postprocessing: Vec::new(),

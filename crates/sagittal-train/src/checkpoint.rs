@@ -1,7 +1,7 @@
 //! Everything that a training needs to go on as if it had never stopped, in one file that is replaced in one step.
 //!
 //! `checkpoint/state.safetensors` holds the parameters under their names, the optimiser's buffers under
-//! `optimizer.BUFFER.NAME`, and the [`Progress`] in its header. Batches need no state: their content follows from the
+//! `optimizer.BUFFER.NAME`, their running mean, where one is kept, under `average.NAME`, and the [`Progress`] in its header. Batches need no state: their content follows from the
 //! seed and the step.
 
 use crate::{Progress, TrainError, Trainer};
@@ -39,7 +39,9 @@ pub(crate) fn write_checkpoint(folder: &Path, trainer: &Trainer, identity: &Valu
             .map(|(i, buffer)| (format!("optimizer.{i}.{}", parameter.name), parameter.shape.clone(), buffer.clone()));
         std::iter::once(own).chain(kept).collect::<Vec<_>>()
     });
-    Ok(write_tensors(&file(folder), arrays, &header)?)
+    let means = trainer.average.iter().flat_map(|average| average.values());
+    let means = parameters.iter().zip(means).map(|(p, mean)| (format!("average.{}", p.name), p.shape.clone(), mean.clone()));
+    Ok(write_tensors(&file(folder), arrays.chain(means), &header)?)
 }
 
 /// Brings `trainer` to where the checkpoint in `folder` left off.
@@ -64,7 +66,8 @@ pub fn read_checkpoint(folder: &Path, trainer: &mut Trainer, identity: &Value) -
     let progress: Progress = serde_json::from_value(header["progress"].clone())
         .map_err(|error| wrong("a training's progress".to_owned(), format!("something else ({error})")))?;
     let n_buffers = trainer.optimizer.state().1.first().map_or(0, Vec::len);
-    let mut buffers = Vec::new();
+    let (mut buffers, mut means) = (Vec::new(), Vec::new());
+    let has_means = trainer.average.is_some() && progress.step > 0;
     for parameter in trainer.network.parameters_mut().iter_mut() {
         let mut take = |name: String| match arrays.remove(&name) {
             Some((shape, value)) if shape == parameter.shape => Ok(value),
@@ -74,6 +77,12 @@ pub fn read_checkpoint(folder: &Path, trainer: &mut Trainer, identity: &Value) -
         let value = take(parameter.name.clone())?;
         buffers.push((0..n_buffers).map(|i| take(format!("optimizer.{i}.{}", parameter.name))).collect::<Result<Vec<_>, _>>()?);
         parameter.value = value;
+        if has_means {
+            means.push(take(format!("average.{}", parameter.name))?);
+        }
+    }
+    if let Some(average) = &mut trainer.average {
+        average.restore(means);
     }
     trainer.optimizer.restore(header["optimizer_steps"].as_u64().unwrap_or(progress.step), buffers);
     trainer.progress = progress;

@@ -11,7 +11,7 @@ pub trait Events {
         let _ = (trainer, loss, learning_rate, fraction, elapsed);
     }
 
-    /// An epoch is over. It is saved next: after a kill in between, the same epoch comes again.
+    /// An epoch is over, with `network` as its result. It is saved next: after a kill in between, the same epoch comes again.
     fn epoch(&mut self, record: &EpochRecord, network: &Network) {
         let _ = (record, network);
     }

@@ -4,6 +4,7 @@
 //! and leaves a run folder that is valid at every moment. It knows no terminal: it reports through [`Events`].
 #![forbid(unsafe_code)]
 
+mod average;
 mod checkpoint;
 mod error;
 mod events;

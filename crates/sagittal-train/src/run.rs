@@ -217,10 +217,10 @@ fn end_epoch(
     (progress.epoch_loss, progress.epoch_steps) = (0.0, 0);
     progress.elapsed_s = elapsed.as_secs_f64();
     if is_best {
-        ModelFile::write(&folder.best(), &trainer.network, &options.facts)?;
+        ModelFile::write(&folder.best(), &trainer.result(), &options.facts)?;
     }
     // Before the checkpoint, so that whoever is killed in between repeats the epoch with all that belongs to it.
-    events.epoch(&record, &trainer.network);
+    events.epoch(&record, &trainer.result());
     save(trainer, folder, options)
 }
 
@@ -232,7 +232,7 @@ fn n_validation_batches(available: usize, steps: u64, full_steps: u64) -> usize 
 
 /// The checkpoint comes last: once it is there, everything that it stands for is there too.
 fn save(trainer: &Trainer, folder: &FoldFolder, options: &RunOptions) -> Result<(), TrainError> {
-    ModelFile::write(&folder.model(), &trainer.network, &options.facts)?;
+    ModelFile::write(&folder.model(), &trainer.result(), &options.facts)?;
     write_progress(&folder.progress(), &trainer.progress.epochs)?;
     write_checkpoint(&folder.checkpoint(), trainer, &options.identity)
 }

@@ -1,5 +1,6 @@
 //! A network with its optimiser and its place in the training.
 
+use crate::average::Average;
 use crate::{DeepSupervision, EpochRecord, Objective, Optimizer, TrainError, Validation};
 use sagittal_data::{Batch, plan::OptimizerKind};
 use sagittal_nets::{Network, NetworkConfig, Outputs};
@@ -24,6 +25,8 @@ pub struct TrainerOptions {
     pub gradient_clip: f64,
     /// What the network is asked.
     pub objective: Objective,
+    /// Decay of the running mean of the parameters, if that is what is validated and written.
+    pub ema_decay: Option<f64>,
 }
 
 /// Where a training is. Part of every checkpoint.
@@ -53,6 +56,8 @@ pub struct Trainer {
     /// The network with its present parameters.
     pub network: Network,
     pub(crate) optimizer: Optimizer,
+    /// The running mean of the parameters, if one is wanted.
+    pub(crate) average: Option<Average>,
     /// Where it is.
     pub progress: Progress,
     options: TrainerOptions,
@@ -65,7 +70,8 @@ impl Trainer {
     pub fn new(network: Network, options: TrainerOptions, device: Device) -> Self {
         let optimizer = Optimizer::new(&options, network.parameters(), &device);
         let supervision = DeepSupervision::new(n_scales(network.config()));
-        Self { network, optimizer, progress: Progress::default(), options, supervision, device }
+        let average = options.ema_decay.map(Average::new);
+        Self { network, optimizer, average, progress: Progress::default(), options, supervision, device }
     }
 
     /// How its parameters are changed.
@@ -100,14 +106,22 @@ impl Trainer {
         drop(tracked);
         self.optimizer.step(self.network.parameters_mut(), gradients, learning_rate);
         self.progress.step += 1;
+        if let Some(average) = &mut self.average {
+            average.add(self.network.parameters(), self.progress.step);
+        }
         self.progress.epoch_steps += 1;
         self.progress.epoch_loss += f64::from(value);
         Ok(value)
     }
 
-    /// Scores the present parameters.
+    /// The network that is validated and written: with the mean of its parameters, where one is kept.
+    pub fn result(&self) -> Network {
+        self.average.as_ref().map_or_else(|| self.network.clone(), |average| average.network(&self.network))
+    }
+
+    /// Scores [`Trainer::result`].
     pub fn validate(&self, batches: &[Batch]) -> Validation {
-        Validation::of(&self.network, batches, &self.options, |batch| self.input(batch))
+        Validation::of(&self.result(), batches, &self.options, |batch| self.input(batch))
     }
 
     /// `[N, C, Z, Y, X]` of a batch => `[N, Z, Y, X, C]`.

@@ -49,6 +49,7 @@ fn cases() -> [Case; 2] {
         weight_decay: 3e-2,
         gradient_clip,
         objective: Objective::classes(batch_dice),
+        ema_decay: None,
     };
     [
         Case {

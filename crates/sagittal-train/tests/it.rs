@@ -44,6 +44,7 @@ fn trainer(optimizer: OptimizerKind) -> Trainer {
         weight_decay: if optimizer.is_rprop() { 0.0 } else { 1e-5 },
         gradient_clip: 12.0,
         objective: Objective::classes(false),
+        ema_decay: None,
     };
     Trainer::new(network, options, Device::cpu())
 }
@@ -225,5 +226,51 @@ fn a_written_model_predicts_what_the_trained_one_does() {
     for (written, read) in trainer.network.parameters().iter().zip(read.parameters().iter()) {
         assert_eq!(written.name, read.name);
         assert_eq!(written.value.clone().into_data(), read.value.clone().into_data(), "{}", written.name);
+    }
+}
+
+fn averaging(decay: f64) -> Trainer {
+    let plain = trainer(OptimizerKind::Adamw);
+    Trainer::new(plain.network.clone(), TrainerOptions { ema_decay: Some(decay), ..plain.options().clone() }, Device::cpu())
+}
+
+fn numbers(network: &sagittal_nets::Network) -> Vec<f32> {
+    network.parameters().iter().flat_map(|p| p.value.clone().into_data().as_slice::<f32>().unwrap().to_vec()).collect()
+}
+
+#[test]
+fn the_running_mean_follows_the_weights_by_its_rule_and_is_what_is_written() {
+    let mut trainer = averaging(0.3);
+    assert_eq!(numbers(&trainer.result()), numbers(&trainer.network));
+    let mut expected: Vec<f32> = Vec::new();
+    for step in 0..8 {
+        trainer.step(&batch(step), 0.01).unwrap();
+        let decay = 0.3f32.min((step + 1) as f32 / (step + 11) as f32);
+        let own = numbers(&trainer.network);
+        expected = if step == 0 { own } else { expected.iter().zip(&own).map(|(mean, w)| mean * decay + w * (1.0 - decay)).collect() };
+    }
+    let found = numbers(&trainer.result());
+    assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5) && found != numbers(&trainer.network));
+    let folder = tempfile::tempdir().unwrap();
+    let mut trainer = averaging(0.9);
+    train(&mut trainer, folder.path(), &options(2), &mut Silent).unwrap();
+    let written = ModelFile::read(&folder.path().join("model.safetensors"), &Device::cpu()).unwrap().network;
+    assert!(numbers(&written) == numbers(&trainer.result()) && numbers(&written) != numbers(&trainer.network));
+}
+
+#[test]
+fn a_training_with_a_running_mean_resumes_as_if_it_had_not_stopped() {
+    let (unbroken, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    train(&mut averaging(0.9), unbroken.path(), &options(4), &mut Silent).unwrap();
+    for steps in [4, 5, 100] {
+        let mut resumed = averaging(0.9);
+        if has_checkpoint(&broken.path().join("checkpoint")) {
+            read_checkpoint(&broken.path().join("checkpoint"), &mut resumed, &json!({ "seed": 3 })).unwrap();
+        }
+        train(&mut resumed, broken.path(), &options(4), &mut StopAfter(Cell::new(steps))).unwrap();
+    }
+    for file in ["model.safetensors", "best.safetensors"] {
+        let read = |folder: &Path| std::fs::read(folder.join(file)).unwrap();
+        assert!(read(unbroken.path()) == read(broken.path()), "{file} differs");
     }
 }

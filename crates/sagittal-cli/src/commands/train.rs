@@ -204,7 +204,7 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     if !is_over {
         return Ok(Trained { metrics: None, n_left_out, stopped });
     }
-    let metrics = validation::score(&trainer.network, &plan, &dataset, &fold, &previous, &folder, seed, &device, messages, stop)?;
+    let metrics = validation::score(&trainer.result(), &plan, &dataset, &fold, &previous, &folder, seed, &device, messages, stop)?;
     Ok(Trained { metrics, n_left_out, stopped })
 }
 
@@ -341,6 +341,7 @@ pub(crate) fn trainer_options(plan: &Plan) -> TrainerOptions {
         weight_decay: training.weight_decay,
         gradient_clip: training.gradient_clip,
         objective: Objective::of(plan),
+        ema_decay: training.ema_decay,
     }
 }
 

@@ -65,6 +65,10 @@ pub struct TrainingPlan {
     /// networks pool, whose slices often lack a class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_dice: Option<bool>,
+    /// Decay of the running mean of the weights from step to step, such as 0.999; the mean is then what is validated and written.
+    /// Without it the weights themselves are, as in nnU-Net.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema_decay: Option<f64>,
     /// Random changes of every training patch.
     pub augmentation: AugmentationPlan,
 }

@@ -163,6 +163,7 @@ impl Plan {
         };
         within("training.learning_rate", training.learning_rate, 1e-12, 10.0)?;
         within("training.momentum", training.momentum, 0.0, 0.999_999)?;
+        within("training.ema_decay", training.ema_decay.unwrap_or(0.0), 0.0, 0.999_999)?;
         within("training.weight_decay", training.weight_decay, 0.0, 1.0)?;
         let no_decay = !training.optimizer.is_rprop() || training.weight_decay == 0.0;
         require(no_decay, "training.weight_decay", &training.weight_decay, || "0 with Rprop, which has none".to_owned())?;

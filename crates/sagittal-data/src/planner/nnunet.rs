@@ -349,6 +349,7 @@ impl Draft<'_> {
                 foreground_fraction: 0.33,
                 mirror_axes: if rank == Rank::Two { vec![1, 2] } else { vec![0, 1, 2] },
                 batch_dice: Some(batch_dice),
+                ema_decay: None,
                 augmentation: AugmentationPlan::nnunet(patch),
             },
             postprocessing: Vec::new(),

@@ -220,6 +220,7 @@ fn training(patch: [usize; 3], mirror_axes: Vec<usize>) -> TrainingPlan {
         foreground_fraction: 0.33,
         mirror_axes,
         batch_dice: None,
+        ema_decay: None,
         augmentation: AugmentationPlan::nnunet(patch),
     }
 }

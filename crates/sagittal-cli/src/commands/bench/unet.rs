@@ -19,6 +19,7 @@ const OPTIONS: TrainerOptions = TrainerOptions {
     weight_decay: 3e-5,
     gradient_clip: 12.0,
     objective: Objective::classes(false),
+    ema_decay: None,
 };
 
 /// Forward of the finest scale without a graph; and the step of a training.
