@@ -6,7 +6,7 @@ use sagittal_data::plan::OptimizerKind;
 use sagittal_nets::Parameters;
 use sagittal_tensor::{Device, Tensor, TensorData};
 use sagittal_testing::{largest_difference, read_npz};
-use sagittal_train::{Optimizer, TrainerOptions};
+use sagittal_train::{Objective, Optimizer, TrainerOptions};
 use std::path::PathBuf;
 
 const QUADRATIC_STEPS: usize = 60;
@@ -36,8 +36,16 @@ fn golden(key: &str) -> Vec<f32> {
 
 fn optimizer(rule: &Rule, parameters: &Parameters) -> Optimizer {
     let &Rule { optimizer, learning_rate, momentum, weight_decay, .. } = rule;
-    let options =
-        TrainerOptions { optimizer, learning_rate, momentum, nesterov: false, weight_decay, gradient_clip: f64::MAX, batch_dice: false };
+    let options = TrainerOptions {
+        optimizer,
+        learning_rate,
+        momentum,
+        nesterov: false,
+        weight_decay,
+        gradient_clip: f64::MAX,
+        objective: Objective::classes(false),
+        ema_decay: None,
+    };
     Optimizer::new(&options, parameters, &Device::cpu())
 }
 

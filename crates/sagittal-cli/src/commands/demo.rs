@@ -63,7 +63,7 @@ pub(crate) fn run(args: &DemoArgs, messages: &Messages) -> anyhow::Result<Outcom
         random: args.random,
         on: args.on,
     };
-    let Some(validation) = train::train(&training, messages, &stop)?.metrics else {
+    let Ok(validation) = train::train(&training, messages, &stop)?.metrics else {
         messages.say(format_args!(
             "go on with: sagittal train {} -o {} --time {}s --resume",
             data.display(),

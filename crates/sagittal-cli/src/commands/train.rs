@@ -52,25 +52,23 @@ pub(crate) fn run(args: &TrainArgs, messages: &Messages) -> anyhow::Result<Outco
     let trained =
         if args.cross_validate { cross_validation::train_every_fold(args, messages, &stop)? } else { train(args, messages, &stop)? };
     match &trained.metrics {
-        Some(metrics) => messages.result(metrics, || evaluate::in_words(metrics))?,
-        None => messages.result(&trained.stopped, || trained.stopped_in_words())?,
+        Ok(metrics) => messages.result(metrics, || evaluate::in_words(metrics))?,
+        Err(stopped) => messages.result(stopped, || stopped.in_words())?,
     }
     Ok(trained.outcome())
 }
 
 /// What came of a training.
 pub(crate) struct Trained {
-    /// Scores of the validation cases; none if somebody asked to stop before.
-    pub(crate) metrics: Option<Metrics>,
+    /// Scores of the validation cases; or where it is, if somebody asked to stop before.
+    pub(crate) metrics: Result<Metrics, Stopped>,
     /// Cases that could not be learned from.
     n_left_out: usize,
-    /// Where it is.
-    stopped: Stopped,
 }
 
 /// What `--json` says of a training that was stopped.
 #[derive(Debug, Serialize)]
-struct Stopped {
+pub(crate) struct Stopped {
     stopped: bool,
     /// Steps done.
     steps: u64,
@@ -82,22 +80,24 @@ struct Stopped {
     trained: bool,
 }
 
-impl Trained {
-    fn stopped_in_words(&self) -> String {
-        let Stopped { steps, model, trained, .. } = &self.stopped;
+impl Stopped {
+    fn in_words(&self) -> String {
+        let Self { steps, model, trained, .. } = self;
         let model = model.display();
         if *trained {
             return format!("stopped before all validation cases were scored; {model} is complete, --resume scores them");
         }
         format!("stopped after {steps} steps; {model} is complete, --resume goes on")
     }
+}
 
+impl Trained {
     pub(crate) fn outcome(&self) -> Outcome {
-        if self.metrics.is_none() {
-            return Outcome::Stopped;
+        match &self.metrics {
+            Err(_) => Outcome::Stopped,
+            Ok(metrics) if self.n_left_out + metrics.failed.len() == 0 => Outcome::Done,
+            Ok(_) => Outcome::SomeFailed,
         }
-        let n_failed = self.n_left_out + self.metrics.as_ref().map_or(0, |metrics| metrics.failed.len());
-        if n_failed == 0 { Outcome::Done } else { Outcome::SomeFailed }
     }
 }
 
@@ -202,10 +202,10 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     let elapsed_s = outcome.elapsed.as_secs_f64();
     let stopped = Stopped { stopped: true, steps, elapsed_s, model: folder.fold.model(), trained: is_over };
     if !is_over {
-        return Ok(Trained { metrics: None, n_left_out, stopped });
+        return Ok(Trained { metrics: Err(stopped), n_left_out });
     }
     let metrics = validation::score(&trainer.result(), &plan, &dataset, &fold, &previous, &folder, seed, &device, messages, stop)?;
-    Ok(Trained { metrics, n_left_out, stopped })
+    Ok(Trained { metrics: metrics.ok_or(stopped), n_left_out })
 }
 
 /// The plan by which the run trains: the run's own if it has one, else one that was given, else a new one.

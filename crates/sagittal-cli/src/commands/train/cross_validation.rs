@@ -9,7 +9,7 @@ use crate::{args::TrainArgs, commands::compare, messages::Messages, stop::Stop};
 
 /// Trains the folds that are not finished; the scores of all of them together.
 ///
-/// Nothing is scored, and `metrics` is none, where somebody asked to stop.
+/// Where somebody asked to stop, what came of the fold that was stopped.
 pub(super) fn train_every_fold(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyhow::Result<Trained> {
     let splits_file = args.output.join(Splits::FILE_NAME);
     let (mut fold, mut n_left_out) = (0, 0);
@@ -22,7 +22,7 @@ pub(super) fn train_every_fold(args: &TrainArgs, messages: &Messages, stop: &Sto
             messages.say(format_args!("fold {fold}"));
             let trained = train(&of_fold, messages, stop)?;
             n_left_out = n_left_out.max(trained.n_left_out);
-            if trained.metrics.is_none() {
+            if trained.metrics.is_err() {
                 return Ok(Trained { n_left_out, ..trained });
             }
         }
@@ -34,5 +34,5 @@ pub(super) fn train_every_fold(args: &TrainArgs, messages: &Messages, stop: &Sto
         }
     }
     let metrics: Metrics = compare::read(&args.output).context("the scores of the cross-validation")?;
-    Ok(Trained { metrics: Some(metrics), n_left_out })
+    Ok(Trained { metrics: Ok(metrics), n_left_out })
 }
