@@ -141,13 +141,15 @@ fn the_last_stage_of_a_cascade_learns_from_what_every_fold_of_the_first_found() 
     });
     let cascade = [&TRAIN[..], &["cascade", "--previous", "lowres"]].concat();
     sagittal(place.path(), &[&TRAIN[..], &["cascade"]].concat()).exits(2).says("name its run with --previous");
-    let lowres = |fold: &str| sagittal(place.path(), &["train", "set", "--plan", "lowres.json", "-o", "lowres", "--fold", fold]).exits(0);
-    (lowres("0"), lowres("3"));
+    let lowres = |fold: &str| {
+        sagittal(place.path(), &["train", "set", "--plan", "lowres.json", "-o", "lowres", "--fold", fold]).exits(0);
+    };
+    ["0", "3"].into_iter().for_each(lowres);
     sagittal(place.path(), &cascade).exits(2).says("folds 1, 2, 4 of lowres have not been trained to the end").says("--fold 1");
-    (lowres("1"), lowres("2"), lowres("4"));
+    ["1", "2", "4"].into_iter().for_each(lowres);
     // What is missing of a finished fold is predicted by its own model.
-    let lost = fs::read_dir(at("lowres/fold_2/validation")).unwrap().map(|entry| entry.unwrap().path());
-    let lost = lost.filter(|path| path.to_string_lossy().ends_with(".nii.gz")).next().unwrap();
+    let lost = fs::read_dir(at("lowres/fold_2/validation")).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let lost = lost.into_iter().find(|path| path.to_string_lossy().ends_with(".nii.gz")).unwrap();
     let (name, before) = (lost.file_name().unwrap().to_owned(), fs::read(&lost).unwrap());
     fs::remove_file(&lost).unwrap();
     sagittal(place.path(), &cascade).exits(0);
@@ -182,7 +184,7 @@ fn a_training_goes_on_from_another_model_as_far_as_it_fits() {
     sagittal(place.path(), &["train", "set", "-o", "more", "--from", model, "--epochs", "1", "--seed", "7"])
         .exits(0)
         .says("training by the plan of the model")
-        .says("starting from first/fold_0/model.safetensors: 18 of 18 arrays fit");
+        .says("starting from first/fold_0/model.safetensors: 16 of 16 arrays fit");
     assert!(first_loss("more") < first_loss("first") - 0.3, "{} and {}", first_loss("more"), first_loss("first"));
     let run: serde_json::Value = serde_json::from_slice(&fs::read(place.path().join("more/run.json")).unwrap()).unwrap();
     assert!(run["folds"]["0"]["from"].as_str().unwrap().ends_with(model), "{run}");
@@ -196,12 +198,12 @@ fn a_training_goes_on_from_another_model_as_far_as_it_fits() {
     sagittal(place.path(), &["train", "set", "-o", "classes", "--from", model, "--epochs", "1"])
         .exits(0)
         .says("starts anew: decoder.seg_layers.0.weight, expected [4, 4, 1, 1, 1], found [3, 4, 1, 1, 1]")
-        .says("16 of 18 arrays fit");
+        .says("14 of 16 arrays fit");
     edit(&place.path().join("plan.json"), |plan| {
         plan["labels"].as_array_mut().unwrap().push(json!({ "value": 3, "name": "third" }));
         (plan["network"]["features"], plan["network"]["classes"]) = (json!([5, 9]), json!(4));
     });
-    sagittal(place.path(), &[&TRAIN[..], &["none", "--from", model]].concat()).exits(2).says("none of the network's 18 arrays is in first");
+    sagittal(place.path(), &[&TRAIN[..], &["none", "--from", model]].concat()).exits(2).says("none of the network's 16 arrays is in first");
     sagittal(place.path(), &["train", "set", "-o", "folder", "--from", "first"]).exits(2).says("name one file");
 }
 

@@ -195,7 +195,7 @@ fn patches_turn_as_batchgenerators_turns_them() {
         let n: usize = patch.iter().product();
         let (mut image, mut labels) = (vec![0.0; n], vec![0; n]);
         let params = spatial::Params::new(angles, scale, size[0] == 1);
-        spatial::transform(&params, &window, [0; 3], size, patch, &mut image, &mut labels);
+        spatial::transform(&params, &window, [0; 3], size, patch, &mut image, [&mut labels, &mut []]);
         let worst = image.iter().zip(parsed::<Vec<f32>>(&golden["image"])).map(|(ours, theirs)| (ours - theirs).abs()).fold(0.0, f32::max);
         let theirs: Vec<i16> = golden["labels"].as_str().unwrap().split(' ').map(|label| label.parse().unwrap()).collect();
         let n_other = labels.iter().zip(&theirs).filter(|(ours, theirs)| ours != theirs).count();
@@ -239,7 +239,7 @@ fn what_the_previous_stage_found_turns_with_the_labels_and_is_shown_as_masks() {
     });
     let lower = [-3, -4, 1];
     let window = case.window(lower, std::array::from_fn(|axis| lower[axis] + augmenter.source_size[axis] as i64)).unwrap();
-    let mut make = |params: &Params| {
+    let make = |params: &Params| {
         let (mut image, mut labels) = (vec![9.0; 3 * n], vec![0; n]);
         augmenter.apply(params, &window, Place { case: 0, lower }, &mut image, &mut labels, &mut Scratch::default());
         (image.split_off(n), labels)

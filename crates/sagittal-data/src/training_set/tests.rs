@@ -145,7 +145,7 @@ fn what_the_previous_stage_found_is_kept_with_the_case() {
     let mut plan = example_plan();
     plan.previous_stage = Some("3d_lowres".into());
     let file = |id: &str| root.path().join(format!("lowres/{id}.nii"));
-    ["a", "b", "c"].map(|id| testing::write_labels(&file(id), &[2, 0, 1]));
+    ["a", "b", "c"].into_iter().for_each(|id| testing::write_labels(&file(id), &[2, 0, 1]));
     let prepare = |memory_bytes| {
         let options = TrainingSetOptions {
             cache: Some(root.path().join("cache")),
