@@ -20,7 +20,7 @@ const HOUSE: &[Room] = &[
     Room { name: "sagittal-tensor", floor: 1, may_use: &["sagittal-kernels"] },
     Room { name: "sagittal-metrics", floor: 1, may_use: &["sagittal-image"] },
     Room { name: "sagittal-data", floor: 1, may_use: &["sagittal-image"] },
-    Room { name: "sagittal-nets", floor: 2, may_use: &["sagittal-tensor"] },
+    Room { name: "sagittal-nets", floor: 2, may_use: &["sagittal-tensor", "sagittal-data"] },
     Room { name: "sagittal-train", floor: 3, may_use: &["sagittal-nets", "sagittal-tensor", "sagittal-data", "sagittal-metrics"] },
     Room { name: "sagittal-infer", floor: 3, may_use: &["sagittal-nets", "sagittal-tensor", "sagittal-data", "sagittal-image"] },
     Room { name: "sagittal-exchange", floor: 3, may_use: &["sagittal-nets", "sagittal-tensor", "sagittal-data", "sagittal-image"] },

@@ -3,8 +3,11 @@
 #![cfg(any(feature = "gpu", feature = "cuda"))]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use sagittal_data::{Batch, Seed, plan::OptimizerKind};
-use sagittal_nets::{Network, NetworkConfig, NetworkKind, Outputs, Parameters};
+use sagittal_data::{
+    Batch, Seed,
+    plan::{NetworkPlan, OptimizerKind, UnetPlan},
+};
+use sagittal_nets::{Network, Outputs, Parameters};
 use sagittal_tensor::{Device, DeviceName, Tensor, TensorData};
 use sagittal_train::{Objective, Trainer, TrainerOptions};
 
@@ -26,8 +29,7 @@ fn gpus() -> Vec<(DeviceName, Device)> {
 /// The same numbers on every device.
 fn network(patch: [usize; 3], device: &Device) -> Network {
     let (kernel, stride) = if patch[0] == 1 { ([1, 3, 3], [1, 2, 2]) } else { ([3; 3], [2; 3]) };
-    let config = NetworkConfig {
-        kind: NetworkKind::Unet,
+    let plan = NetworkPlan::Unet(UnetPlan {
         input_channels: 2,
         classes: 3,
         features: vec![8, 16, 24],
@@ -36,8 +38,11 @@ fn network(patch: [usize; 3], device: &Device) -> Network {
         encoder_convs: vec![2; 3],
         decoder_convs: vec![2; 2],
         deep_supervision: true,
-    };
-    Network::new(&config, &mut Seed(7).stream(&[]), device).unwrap()
+        conv_bias: true,
+        norm_epsilon: UnetPlan::NORM_EPSILON,
+        leaky_slope: UnetPlan::LEAKY_SLOPE,
+    });
+    Network::new(&plan, &mut Seed(7).stream(&[]), device).unwrap()
 }
 
 fn batch([z, y, x]: [usize; 3]) -> Batch {

@@ -11,7 +11,7 @@ mod validate;
 
 pub use crate::dataset::Region;
 pub use describe::{paragraph, time_words};
-pub use network::{NetworkKind, NetworkPlan};
+pub use network::{NetworkPlan, UnetPlan};
 pub use training::{
     AugmentationPlan, BlurPlan, ChanceRange, ContrastPlan, Length, LowResolutionPlan, NoisePlan, OptimizerKind, RotationPlan, TrainingPlan,
 };

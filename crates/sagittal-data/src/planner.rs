@@ -20,7 +20,7 @@ mod within_time;
 
 use crate::{
     DataError, Fingerprint,
-    plan::{AugmentationPlan, Estimate, NetworkKind, NetworkPlan, OptimizerKind, OrientationRule, Plan, TrainingPlan},
+    plan::{AugmentationPlan, Estimate, NetworkPlan, OptimizerKind, OrientationRule, Plan, TrainingPlan, UnetPlan},
 };
 use sagittal_image::Rank;
 use topology::Topology;
@@ -162,8 +162,7 @@ impl Limits {
 
     fn network(&self, topology: &Topology) -> NetworkPlan {
         let stages = topology.strides.len();
-        NetworkPlan {
-            kind: NetworkKind::Unet,
+        NetworkPlan::Unet(UnetPlan {
             input_channels: self.input_channels,
             classes: self.classes,
             features: (0..stages).map(|stage| (self.base_features << stage.min(16)).min(self.most_features)).collect(),
@@ -173,9 +172,9 @@ impl Limits {
             decoder_convs: vec![2; stages - 1],
             deep_supervision: true,
             conv_bias: true,
-            norm_epsilon: NetworkPlan::NORM_EPSILON,
-            leaky_slope: NetworkPlan::LEAKY_SLOPE,
-        }
+            norm_epsilon: UnetPlan::NORM_EPSILON,
+            leaky_slope: UnetPlan::LEAKY_SLOPE,
+        })
     }
 
     fn fits(&self, topology: &Topology) -> bool {

@@ -52,9 +52,9 @@ fn fingerprints_and_plans_agree_with_nnu_nets() {
             assert_eq!(plan.spacing_mm.unwrap_or([1.0; 3])[axes.clone()], spacing, "{what}");
             let architecture = &theirs["architecture"]["arch_kwargs"];
             let cut = |list: &[[usize; 3]]| serde_json::json!(list.iter().map(|entry| &entry[axes.clone()]).collect::<Vec<_>>());
-            assert_eq!(cut(&plan.network.strides), architecture["strides"], "{what}");
-            assert_eq!(cut(&plan.network.kernels), architecture["kernel_sizes"], "{what}");
-            assert_eq!(serde_json::json!(plan.network.features), architecture["features_per_stage"], "{what}");
+            assert_eq!(cut(&plan.network.unet().unwrap().strides), architecture["strides"], "{what}");
+            assert_eq!(cut(&plan.network.unet().unwrap().kernels), architecture["kernel_sizes"], "{what}");
+            assert_eq!(serde_json::json!(plan.network.unet().unwrap().features), architecture["features_per_stage"], "{what}");
         }
     }
 }

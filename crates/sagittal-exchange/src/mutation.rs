@@ -146,8 +146,7 @@ fn model(folder: &Path, with_regions: bool) -> PathBuf {
         plan.ignore_label = Some(3);
     }
     plan.validate().unwrap();
-    let config = serde_json::from_value(serde_json::to_value(&plan.network).unwrap()).unwrap();
-    let network = Network::new(&config, &mut rand_chacha::ChaCha8Rng::seed_from_u64(1), &Device::cpu()).unwrap();
+    let network = Network::new(&plan.network, &mut rand_chacha::ChaCha8Rng::seed_from_u64(1), &Device::cpu()).unwrap();
     let folder = folder.join(if with_regions { "regions" } else { "labels" });
     nnunet::export(&plan, &[("0".into(), network)], &folder).unwrap();
     let steps = r#"{"postprocessing_fns":["remove_all_but_largest_component_from_segmentation"],"postprocessing_kwargs":[{"labels_or_regions":[1,[1,2]]}]}"#;

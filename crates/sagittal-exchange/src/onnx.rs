@@ -26,21 +26,29 @@ const MOST_BYTES: usize = i32::MAX as usize;
 /// needs to know it: `labels` or `regions`, `input`, `output`, `preprocessing`, `prediction`, `postprocessing`.
 ///
 /// # Errors
-/// [`ExchangeError::Unsupported`] if the network is too large for one file.
+/// [`ExchangeError::Unsupported`] if the network is no U-Net or too large for one file.
 pub fn export(network: &Network, plan: &Plan, provenance: &Value) -> Result<Vec<u8>, ExchangeError> {
-    if network.config().n_parameters() * 4 > MOST_BYTES as u64 - (16 << 20) {
+    if network.plan().n_parameters() * 4 > MOST_BYTES as u64 - (16 << 20) {
         return Err(ExchangeError::Unsupported {
             place: plan.dataset.clone(),
             field: "its number of parameters".into(),
-            found: network.config().n_parameters().to_string(),
+            found: network.plan().n_parameters().to_string(),
             supported: "up to 530 million, because an ONNX file holds 2 GB; export safetensors instead",
         });
     }
+    let Some(unet) = network.plan().unet() else {
+        return Err(ExchangeError::Unsupported {
+            place: plan.dataset.clone(),
+            field: "its network".into(),
+            found: network.plan().kind().into(),
+            supported: "U-Nets; export safetensors instead",
+        });
+    };
     let mut model = Message::default();
     model.integer(1, IR_VERSION);
     model.text(2, "sagittal");
     model.text(3, env!("CARGO_PKG_VERSION"));
-    model.message(7, graph::graph(network));
+    model.message(7, graph::graph(network, unet));
     let mut opset = Message::default();
     opset.text(1, "");
     opset.integer(2, OPSET);

@@ -98,7 +98,7 @@ impl Committee {
         let on_crop = restore.shape_before_resampling();
         let taps = probability_taps(working, on_crop, restore.working_spacing_mm.zip(restore.spacing_mm));
         let n_soft = self.n_soft(options);
-        let network = self.networks[0].config();
+        let network = self.networks[0].plan();
         let work = Work { window: &window, network, n_networks: self.networks.len(), n_channels, n_voxels, working, taps: &taps, n_soft };
         let n_rows = self.rows_within(&work, options)?;
         let volume = || Volume::filled(on_crop, 0.0);
@@ -163,7 +163,7 @@ impl Committee {
         let window = self.window(options);
         let work = Work {
             window: &window,
-            network: self.networks[0].config(),
+            network: self.networks[0].plan(),
             n_networks: self.networks.len(),
             n_channels: self.plan.channels.len(),
             n_voxels: grid.n_voxels(),

@@ -8,8 +8,8 @@ use crate::{
     assembly::rows_needed,
     sliding_window::{SlidingWindow, tiles_per_batch},
 };
+use sagittal_data::plan::{NetworkPlan, UnetPlan};
 use sagittal_image::Tap;
-use sagittal_nets::NetworkConfig;
 use std::ops::Range;
 
 const F32: f64 = 4.0;
@@ -21,7 +21,7 @@ const MOST_COUNTED: f64 = 1e9;
 /// A prediction as its memory sees it.
 pub(crate) struct Work<'a> {
     pub(crate) window: &'a SlidingWindow,
-    pub(crate) network: &'a NetworkConfig,
+    pub(crate) network: &'a NetworkPlan,
     /// Number of networks.
     pub(crate) n_networks: usize,
     /// Channels and voxels of the input as it was read.
@@ -43,13 +43,13 @@ impl Work<'_> {
         let channels = self.n_channels as f64;
         // The image as read, turned and preprocessed; the mask of what is not zero takes less than one more number.
         let preprocessing = F32 * (input * (2.0 * channels + 1.0) + working * channels);
-        let n_values = (self.network.classes + usize::from(self.window.disagreement)) as f64;
+        let n_values = (self.network.classes() + usize::from(self.window.disagreement)) as f64;
         let rows_in = self.blocks(n_rows).map(|rows| rows_needed(&self.taps[1], &rows).len()).max().unwrap_or(0);
         let front = self.window.tile[0].min(self.working[0]) as f64 * rows_in as f64 * self.working[2] as f64;
         let slices = 3.0 * n_rows as f64 * self.taps[2].len() as f64;
         let soft = self.n_soft as f64 + if self.n_soft > 0 { 2.0 } else { 0.0 };
         // Labels of two bytes in three forms while they are turned back.
-        let held = F32 * (working * self.network.input_channels as f64 + input * soft) + 6.0 * input;
+        let held = F32 * (working * self.network.input_channels() as f64 + input * soft) + 6.0 * input;
         let predicting = held + F32 * n_values * (front + slices) + self.network_bytes();
         (PROGRAM_BYTES + preprocessing.max(predicting)) as u64
     }
@@ -75,21 +75,10 @@ impl Work<'_> {
     /// One batch of tiles in the network, its weights (in the file's order and in that of the processor), and the room
     /// in which weights are read.
     fn network_bytes(&self) -> f64 {
-        let config = self.network;
-        let mut size = self.window.tile;
-        let (mut skips, mut deepest) = (0, 0);
-        for (stride, &features) in config.strides.iter().zip(&config.features) {
-            size = std::array::from_fn(|a| size[a].div_ceil(stride[a]));
-            let numbers = (features * size.iter().product::<usize>()) as u64;
-            // Two convolutions' inputs and outputs beside the skip connections so far.
-            deepest = deepest.max(skips + 2 * numbers);
-            skips += numbers;
-        }
-        let tile = self.window.tile.iter().product::<usize>() as u64;
-        let finest = tile * config.features[0] as u64;
-        let heads = tile * (config.features[0] + 2 * config.classes) as u64;
-        let activations = deepest.max(skips + finest).max(3 * finest).max(heads) + 2 * tile * config.input_channels as u64;
-        F32 * (self.batch() as f64 * activations as f64 + 3.0 * config.n_parameters() as f64 * self.n_networks as f64)
+        let activations = match self.network {
+            NetworkPlan::Unet(unet) | NetworkPlan::ResidualUnet(unet) => unet_activations(unet, self.window.tile),
+        };
+        F32 * (self.batch() as f64 * activations as f64 + 3.0 * self.network.n_parameters() as f64 * self.n_networks as f64)
     }
 
     /// Tiles that go through the network together; small images have fewer than would fit.
@@ -100,4 +89,21 @@ impl Work<'_> {
         }
         most.min(self.window.n_tiles(self.working, &(0..self.working[1])) << self.window.mirror_axes.len())
     }
+}
+
+/// Numbers that live together while a U-Net predicts a tile.
+fn unet_activations(unet: &UnetPlan, tile: [usize; 3]) -> u64 {
+    let mut size = tile;
+    let (mut skips, mut deepest) = (0, 0);
+    for (stride, &features) in unet.strides.iter().zip(&unet.features) {
+        size = std::array::from_fn(|a| size[a].div_ceil(stride[a]));
+        let numbers = (features * size.iter().product::<usize>()) as u64;
+        // Two convolutions' inputs and outputs beside the skip connections so far.
+        deepest = deepest.max(skips + 2 * numbers);
+        skips += numbers;
+    }
+    let voxels = tile.iter().product::<usize>() as u64;
+    let finest = voxels * unet.features[0] as u64;
+    let heads = voxels * (unet.features[0] + 2 * unet.classes) as u64;
+    deepest.max(skips + finest).max(3 * finest).max(heads) + 2 * voxels * unet.input_channels as u64
 }

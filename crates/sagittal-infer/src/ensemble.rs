@@ -312,16 +312,16 @@ fn read_model(path: &Path, device: &Device) -> Result<(Network, Plan, f32), Infe
     let plan: Plan =
         serde_json::from_value(header["plan"].clone()).map_err(|error| wrong(format!("its plan is not understood ({error})")))?;
     plan.validate().map_err(|error| wrong(error.to_string()))?;
-    let (classes, expected) = (network.config().classes, if plan.regions.is_empty() { plan.labels.len() } else { plan.regions.len() });
+    let (classes, expected) = (network.plan().classes(), if plan.regions.is_empty() { plan.labels.len() } else { plan.regions.len() });
     if classes != expected {
         return Err(wrong(format!("expected a network of {expected} outputs as the plan has labels or regions, found {classes}")));
     }
     let shown = if plan.previous_stage.is_some() { plan.labels.len() - 1 } else { 0 };
-    let (inputs, channels) = (network.config().input_channels, plan.channels.len() + shown);
+    let (inputs, channels) = (network.plan().input_channels(), plan.channels.len() + shown);
     if inputs != channels {
         return Err(wrong(format!("expected a network of {channels} channels as the plan has, found {inputs}")));
     }
-    let divisor = network.config().divisor();
+    let divisor = network.plan().total_stride();
     if (0..3).any(|a| !plan.patch[a].is_multiple_of(divisor[a])) {
         return Err(wrong(format!("the patch {:?} is not divisible by the strides of the network, {divisor:?}", plan.patch)));
     }
@@ -370,8 +370,7 @@ mod tests {
     /// A network that never says background.
     fn network() -> Network {
         let (plan, device) = (plan(), Device::cpu());
-        let config = serde_json::from_value(serde_json::to_value(&plan.network).unwrap()).unwrap();
-        let mut network = Network::new(&config, &mut rand_chacha::ChaCha8Rng::seed_from_u64(2), &device).unwrap();
+        let mut network = Network::new(&plan.network, &mut rand_chacha::ChaCha8Rng::seed_from_u64(2), &device).unwrap();
         let mut n_heads = 0;
         for parameter in network.parameters_mut().iter_mut() {
             if parameter.name.starts_with("decoder.seg_layers") && parameter.name.ends_with(".bias") {

@@ -67,7 +67,7 @@ impl SlidingWindow {
         let [_, size @ ..] = view.shape;
         assert_eq!(view.data.len(), view.shape.iter().product::<usize>(), "data of an image");
         let (padded, below, starts) = self.layout(size);
-        let n_classes = view.networks[0].config().classes;
+        let n_classes = view.networks[0].plan().classes();
         let n_values = n_classes + usize::from(self.disagreement);
         let mut front = Front::new(rows.clone(), size[2], n_values, self.tile, padded, below, &starts);
         let place = |origin| TilePlace { origin, size: self.tile, below };
@@ -115,7 +115,7 @@ impl SlidingWindow {
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let [n_channels, size @ ..] = view.shape;
-        let n_classes = view.networks[0].config().classes;
+        let n_classes = view.networks[0].plan().classes();
         let n_voxels = self.tile.iter().product::<usize>();
         let share = 1.0 / (mirrors.len() * view.networks.len()) as f32;
         let copies: Vec<(usize, &[usize])> = (0..places.len()).flat_map(|p| mirrors.iter().map(move |axes| (p, &axes[..]))).collect();

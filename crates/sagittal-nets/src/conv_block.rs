@@ -1,7 +1,8 @@
 //! The convolutions that all networks are made of, and how their parameters are named, counted in and first drawn.
 
-use crate::{NetworkConfig, Parameters, init::kaiming_normal};
+use crate::{Parameters, init::kaiming_normal};
 use rand_chacha::ChaCha8Rng;
+use sagittal_data::plan::UnetPlan;
 use sagittal_tensor::{ConvSpec, Device, NormActivation, Tensor, TransposeSpec, conv, conv_norm_act, conv_transpose};
 
 /// Where the parameters of a convolution are.
@@ -89,9 +90,9 @@ pub(crate) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    pub(crate) fn new(config: &NetworkConfig, rng: Option<&'a mut ChaCha8Rng>, device: &'a Device) -> Self {
-        let norm = NormActivation { epsilon: config.norm_epsilon as f32, slope: config.leaky_slope as f32 };
-        Self { parameters: Parameters::default(), rng, device, conv_bias: config.conv_bias, norm }
+    pub(crate) fn new(plan: &UnetPlan, rng: Option<&'a mut ChaCha8Rng>, device: &'a Device) -> Self {
+        let norm = NormActivation { epsilon: plan.norm_epsilon as f32, slope: plan.leaky_slope as f32 };
+        Self { parameters: Parameters::default(), rng, device, conv_bias: plan.conv_bias, norm }
     }
 
     pub(crate) fn finish(self) -> Parameters {

@@ -2,9 +2,10 @@
 //! heads at every stage for deep supervision.
 
 use crate::{
-    NetworkConfig, Outputs, Parameters,
+    Outputs, Parameters,
     conv_block::{Block, Builder, Head, Transposed},
 };
+use sagittal_data::plan::UnetPlan;
 use sagittal_tensor::{ConvSpec, Tensor, TransposeSpec};
 
 /// From one stage to the next finer one.
@@ -20,20 +21,20 @@ struct Step {
 pub(crate) struct Decoder(Vec<Step>);
 
 impl Decoder {
-    pub(crate) fn new(config: &NetworkConfig, build: &mut Builder<'_>) -> Self {
-        let n_stages = config.features.len();
+    pub(crate) fn new(plan: &UnetPlan, build: &mut Builder<'_>) -> Self {
+        let n_stages = plan.features.len();
         let step = |(step, fine): (usize, usize)| {
-            let (c_coarse, c_fine) = (config.features[fine + 1], config.features[fine]);
-            let spec = TransposeSpec { c_in: c_coarse, c_out: c_fine, stride: config.strides[fine + 1] };
+            let (c_coarse, c_fine) = (plan.features[fine + 1], plan.features[fine]);
+            let spec = TransposeSpec { c_in: c_coarse, c_out: c_fine, stride: plan.strides[fine + 1] };
             let up = build.transposed(&format!("decoder.transpconvs.{step}"), spec);
-            let blocks = (0..config.decoder_convs[step]).map(|i| {
+            let blocks = (0..plan.decoder_convs[step]).map(|i| {
                 let c_in = if i == 0 { 2 * c_fine } else { c_fine };
-                let spec = ConvSpec { c_in, c_out: c_fine, kernel: config.kernels[fine], stride: [1; 3] };
+                let spec = ConvSpec { c_in, c_out: c_fine, kernel: plan.kernels[fine], stride: [1; 3] };
                 build.block(&format!("decoder.stages.{step}.convs.{i}"), spec)
             });
             let blocks = blocks.collect();
-            let has_head = fine == 0 || config.deep_supervision;
-            let head = has_head.then(|| build.head(&format!("decoder.seg_layers.{step}"), c_fine, config.classes));
+            let has_head = fine == 0 || plan.deep_supervision;
+            let head = has_head.then(|| build.head(&format!("decoder.seg_layers.{step}"), c_fine, plan.classes));
             Step { up, blocks, head }
         };
         Self((0..n_stages - 1).rev().enumerate().map(step).collect())

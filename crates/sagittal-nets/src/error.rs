@@ -1,5 +1,6 @@
 //! What can be wrong with a network's description or its file.
 
+use sagittal_data::DataError;
 use std::path::PathBuf;
 
 /// Why a network could not be built, read or written.
@@ -7,15 +8,8 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum NetError {
     /// The description does not make sense.
-    #[error("network {field}: expected {expected}, found {found}; correct it in the plan")]
-    Config {
-        /// The field of the plan's `network` part.
-        field: &'static str,
-        /// What would be right.
-        expected: String,
-        /// What is there.
-        found: String,
-    },
+    #[error(transparent)]
+    Plan(#[from] DataError),
     /// A weight file could not be opened, read or written.
     #[error("cannot {act} {path}", path = path.display())]
     File {

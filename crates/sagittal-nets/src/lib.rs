@@ -1,10 +1,9 @@
 //! Segmentation networks and their weight files.
 //!
-//! A [`Network`] is made from a [`NetworkConfig`], the `network` part of a plan, and holds its [`Parameters`]. Tensors
+//! A [`Network`] is made from a [`NetworkPlan`](sagittal_data::plan::NetworkPlan), the `network` part of a plan, and holds its [`Parameters`]. Tensors
 //! inside are channels-last, `[N, Z, Y, X, C]`; `K` is the number of classes. Files keep PyTorch's order of weights.
 #![forbid(unsafe_code)]
 
-mod config;
 mod conv_block;
 mod decoder;
 mod error;
@@ -16,7 +15,6 @@ mod transfer;
 mod unet;
 mod weights;
 
-pub use config::{NetworkConfig, NetworkKind};
 pub use error::NetError;
 pub use network::{Network, Outputs};
 pub use parameters::{Parameter, Parameters};

@@ -1,7 +1,8 @@
 //! A network with its parameters, whatever its family.
 
-use crate::{NetError, NetworkConfig, NetworkKind, Parameters, ResidualUNet, UNet, conv_block::Builder};
+use crate::{NetError, Parameters, ResidualUNet, UNet, conv_block::Builder};
 use rand_chacha::ChaCha8Rng;
+use sagittal_data::plan::NetworkPlan;
 use sagittal_tensor::{Device, Tensor};
 
 /// Which logits are wanted.
@@ -16,7 +17,7 @@ pub enum Outputs {
 /// A network and what it has learned.
 #[derive(Clone, Debug)]
 pub struct Network {
-    config: NetworkConfig,
+    plan: NetworkPlan,
     layers: Layers,
     parameters: Parameters,
 }
@@ -31,32 +32,37 @@ impl Network {
     /// Lays the network out and draws its first parameters.
     ///
     /// # Errors
-    /// [`NetError::Config`] if the description does not make sense.
-    pub fn new(config: &NetworkConfig, rng: &mut ChaCha8Rng, device: &Device) -> Result<Self, NetError> {
-        Self::build(config, Some(rng), device)
+    /// [`NetError::Plan`] if the description does not make sense.
+    pub fn new(plan: &NetworkPlan, rng: &mut ChaCha8Rng, device: &Device) -> Result<Self, NetError> {
+        Self::build(plan, Some(rng), device)
     }
 
     /// Lays the network out with zeros for the parameters that a file is about to give it.
     ///
     /// # Errors
-    /// [`NetError::Config`] if the description does not make sense.
-    pub fn zeros(config: &NetworkConfig, device: &Device) -> Result<Self, NetError> {
-        Self::build(config, None, device)
+    /// [`NetError::Plan`] if the description does not make sense.
+    pub fn zeros(plan: &NetworkPlan, device: &Device) -> Result<Self, NetError> {
+        Self::build(plan, None, device)
     }
 
-    fn build(config: &NetworkConfig, rng: Option<&mut ChaCha8Rng>, device: &Device) -> Result<Self, NetError> {
-        config.validate()?;
-        let mut build = Builder::new(config, rng, device);
-        let layers = match config.kind {
-            NetworkKind::Unet => Layers::Unet(UNet::new(config, &mut build)),
-            NetworkKind::ResidualUnet => Layers::ResidualUnet(ResidualUNet::new(config, &mut build)),
+    fn build(plan: &NetworkPlan, rng: Option<&mut ChaCha8Rng>, device: &Device) -> Result<Self, NetError> {
+        plan.validate()?;
+        let (layers, parameters) = match plan {
+            NetworkPlan::Unet(unet) => {
+                let mut build = Builder::new(unet, rng, device);
+                (Layers::Unet(UNet::new(unet, &mut build)), build.finish())
+            }
+            NetworkPlan::ResidualUnet(unet) => {
+                let mut build = Builder::new(unet, rng, device);
+                (Layers::ResidualUnet(ResidualUNet::new(unet, &mut build)), build.finish())
+            }
         };
-        Ok(Self { config: config.clone(), layers, parameters: build.finish() })
+        Ok(Self { plan: plan.clone(), layers, parameters })
     }
 
     /// What it looks like.
-    pub fn config(&self) -> &NetworkConfig {
-        &self.config
+    pub fn plan(&self) -> &NetworkPlan {
+        &self.plan
     }
 
     /// What it has learned.

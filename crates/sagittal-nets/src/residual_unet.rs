@@ -5,10 +5,11 @@
 //! shortcut that pools where the block steps and projects where it changes the channels. Parameters carry nnU-Net's names.
 
 use crate::{
-    NetworkConfig, Outputs, Parameters,
+    Outputs, Parameters,
     conv_block::{Activation, Block, Builder},
     decoder::Decoder,
 };
+use sagittal_data::plan::UnetPlan;
 use sagittal_tensor::{ConvSpec, Tensor, add_leaky, average_pool};
 
 /// Two convolutions and a shortcut.
@@ -24,18 +25,18 @@ struct ResidualBlock {
 }
 
 impl ResidualBlock {
-    fn new(name: &str, spec: ConvSpec, config: &NetworkConfig, build: &mut Builder<'_>) -> Self {
+    fn new(name: &str, spec: ConvSpec, plan: &UnetPlan, build: &mut Builder<'_>) -> Self {
         let first = build.block(&format!("{name}.conv1"), spec);
         let inner = ConvSpec { c_in: spec.c_out, stride: [1; 3], ..spec };
         // Norm weights of 0: at first a block gives what comes through its shortcut.
-        let second = build.block_of(&format!("{name}.conv2"), inner, Activation::Identity, config.conv_bias, 0.0);
+        let second = build.block_of(&format!("{name}.conv2"), inner, Activation::Identity, plan.conv_bias, 0.0);
         let pool = (spec.stride != [1; 3]).then_some(spec.stride);
         let projection = (spec.c_in != spec.c_out).then(|| {
             let flat = ConvSpec { kernel: [1; 3], stride: [1; 3], ..spec };
             let place = usize::from(pool.is_some());
             build.block_of(&format!("{name}.skip.{place}"), flat, Activation::Identity, false, 1.0)
         });
-        Self { first, second, pool, projection, slope: config.leaky_slope as f32 }
+        Self { first, second, pool, projection, slope: plan.leaky_slope as f32 }
     }
 
     fn forward(&self, parameters: &Parameters, x: Tensor<5>) -> Tensor<5> {
@@ -61,22 +62,22 @@ pub struct ResidualUNet {
 
 impl ResidualUNet {
     /// Lays a valid description out.
-    pub(crate) fn new(config: &NetworkConfig, build: &mut Builder<'_>) -> Self {
-        let mut c_in = config.features[0];
-        let stem = ConvSpec { c_in: config.input_channels, c_out: c_in, kernel: config.kernels[0], stride: [1; 3] };
+    pub(crate) fn new(plan: &UnetPlan, build: &mut Builder<'_>) -> Self {
+        let mut c_in = plan.features[0];
+        let stem = ConvSpec { c_in: plan.input_channels, c_out: c_in, kernel: plan.kernels[0], stride: [1; 3] };
         let stem = build.block("encoder.stem.convs.0", stem);
-        let mut encoder = Vec::with_capacity(config.features.len());
-        for (stage, &c_out) in config.features.iter().enumerate() {
-            let mut blocks = Vec::with_capacity(config.encoder_convs[stage]);
-            for i in 0..config.encoder_convs[stage] {
-                let stride = if i == 0 { config.strides[stage] } else { [1; 3] };
-                let spec = ConvSpec { c_in, c_out, kernel: config.kernels[stage], stride };
-                blocks.push(ResidualBlock::new(&format!("encoder.stages.{stage}.blocks.{i}"), spec, config, build));
+        let mut encoder = Vec::with_capacity(plan.features.len());
+        for (stage, &c_out) in plan.features.iter().enumerate() {
+            let mut blocks = Vec::with_capacity(plan.encoder_convs[stage]);
+            for i in 0..plan.encoder_convs[stage] {
+                let stride = if i == 0 { plan.strides[stage] } else { [1; 3] };
+                let spec = ConvSpec { c_in, c_out, kernel: plan.kernels[stage], stride };
+                blocks.push(ResidualBlock::new(&format!("encoder.stages.{stage}.blocks.{i}"), spec, plan, build));
                 c_in = c_out;
             }
             encoder.push(blocks);
         }
-        Self { stem, encoder, decoder: Decoder::new(config, build) }
+        Self { stem, encoder, decoder: Decoder::new(plan, build) }
     }
 
     /// Logits, as [`crate::UNet::forward`].

@@ -55,17 +55,16 @@ impl Network {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::{NetworkConfig, NetworkKind};
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
+    use sagittal_data::plan::{NetworkPlan, UnetPlan};
     use sagittal_tensor::Device;
 
     fn network(input_channels: usize, classes: usize, features: &[usize], seed: u64) -> Network {
         let n = features.len();
         let mut strides = vec![[2; 3]; n];
         strides[0] = [1; 3];
-        let config = NetworkConfig {
-            kind: NetworkKind::Unet,
+        let config = NetworkPlan::Unet(UnetPlan {
             input_channels,
             classes,
             features: features.to_vec(),
@@ -75,9 +74,9 @@ mod tests {
             decoder_convs: vec![1; n - 1],
             deep_supervision: true,
             conv_bias: true,
-            norm_epsilon: NetworkConfig::NORM_EPSILON,
-            leaky_slope: NetworkConfig::LEAKY_SLOPE,
-        };
+            norm_epsilon: UnetPlan::NORM_EPSILON,
+            leaky_slope: UnetPlan::LEAKY_SLOPE,
+        });
         Network::new(&config, &mut ChaCha8Rng::seed_from_u64(seed), &Device::cpu()).unwrap()
     }
 

@@ -4,10 +4,11 @@
 //! Parameters carry nnU-Net's names, so that its weights can be read and written.
 
 use crate::{
-    NetworkConfig, Outputs, Parameters,
+    Outputs, Parameters,
     conv_block::{Block, Builder},
     decoder::Decoder,
 };
+use sagittal_data::plan::UnetPlan;
 use sagittal_tensor::{ConvSpec, Tensor};
 
 /// Encoder, decoder, heads.
@@ -19,19 +20,19 @@ pub struct UNet {
 
 impl UNet {
     /// Lays a valid description out.
-    pub(crate) fn new(config: &NetworkConfig, build: &mut Builder<'_>) -> Self {
-        let mut c_in = config.input_channels;
-        let mut encoder = Vec::with_capacity(config.features.len());
-        for (stage, &c_out) in config.features.iter().enumerate() {
-            let blocks = (0..config.encoder_convs[stage]).map(|i| {
-                let stride = if i == 0 { config.strides[stage] } else { [1; 3] };
-                let spec = ConvSpec { c_in: if i == 0 { c_in } else { c_out }, c_out, kernel: config.kernels[stage], stride };
+    pub(crate) fn new(plan: &UnetPlan, build: &mut Builder<'_>) -> Self {
+        let mut c_in = plan.input_channels;
+        let mut encoder = Vec::with_capacity(plan.features.len());
+        for (stage, &c_out) in plan.features.iter().enumerate() {
+            let blocks = (0..plan.encoder_convs[stage]).map(|i| {
+                let stride = if i == 0 { plan.strides[stage] } else { [1; 3] };
+                let spec = ConvSpec { c_in: if i == 0 { c_in } else { c_out }, c_out, kernel: plan.kernels[stage], stride };
                 build.block(&format!("encoder.stages.{stage}.0.convs.{i}"), spec)
             });
             encoder.push(blocks.collect());
             c_in = c_out;
         }
-        Self { encoder, decoder: Decoder::new(config, build) }
+        Self { encoder, decoder: Decoder::new(plan, build) }
     }
 
     /// Logits, finest first: of the full resolution alone or of every decoder stage that has a head.

@@ -1,11 +1,12 @@
 //! Weight files: safetensors with everything else about the model in one header entry.
 //!
 //! A model is one file. Its header entry `sagittal` is a JSON object with `format_version`, `network` (the
-//! [`NetworkConfig`]) and whatever the writer adds: plan, labels, provenance. The arrays are the network's parameters
+//! [`NetworkPlan`]) and whatever the writer adds: plan, labels, provenance. The arrays are the network's parameters
 //! under their names, float32, in PyTorch's order.
 
-use crate::{NetError, Network, NetworkConfig};
+use crate::{NetError, Network};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use sagittal_data::plan::NetworkPlan;
 use sagittal_tensor::{Device, Tensor, TensorData};
 use serde_json::Value;
 use std::{collections::HashMap, fs::File, io::Write, path::Path};
@@ -33,7 +34,7 @@ impl ModelFile {
     pub fn write(path: &Path, network: &Network, facts: &Value) -> Result<(), NetError> {
         let mut header = facts.as_object().expect("the facts of a model are a JSON object").clone();
         header.insert("format_version".to_owned(), FORMAT_VERSION.into());
-        header.insert("network".to_owned(), serde_json::to_value(network.config()).expect("a network's description is plain data"));
+        header.insert("network".to_owned(), serde_json::to_value(network.plan()).expect("a network's description is plain data"));
         let arrays = network.parameters().iter().map(|p| (p.name.clone(), p.shape.clone(), p.value.clone()));
         write_tensors(path, arrays, &Value::Object(header))
     }
@@ -56,15 +57,15 @@ impl ModelFile {
                 version.map_or("none".to_owned(), |v| v.to_string())
             )));
         }
-        let config: NetworkConfig = serde_json::from_value(header.get("network").cloned().unwrap_or(Value::Null))
+        let plan: NetworkPlan = serde_json::from_value(header.get("network").cloned().unwrap_or(Value::Null))
             .map_err(|error| malformed(format!("its network description is not understood ({error})")))?;
-        config.validate().map_err(|error| malformed(error.to_string()))?;
+        plan.validate().map_err(|error| malformed(error.to_string()))?;
         // The numbers must be there before a network of that size is made: a header alone must not allocate gigabytes.
         let found: u64 = arrays.values().map(|(shape, _)| shape.iter().product::<usize>() as u64).sum();
-        if found != config.n_parameters() {
-            return Err(malformed(format!("its network has {} parameters, but the file holds {found}", config.n_parameters())));
+        if found != plan.n_parameters() {
+            return Err(malformed(format!("its network has {} parameters, but the file holds {found}", plan.n_parameters())));
         }
-        let mut network = Network::zeros(&config, device)?;
+        let mut network = Network::zeros(&plan, device)?;
         for parameter in network.parameters_mut().iter_mut() {
             let (shape, value) = arrays.remove(&parameter.name).ok_or_else(|| malformed(format!("array {} is missing", parameter.name)))?;
             if shape != parameter.shape {

@@ -4,7 +4,8 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use sagittal_nets::{Network, NetworkConfig, NetworkKind, Outputs, Parameters};
+use sagittal_data::plan::{NetworkPlan, UnetPlan};
+use sagittal_nets::{Network, Outputs, Parameters};
 use sagittal_tensor::{Device, Tensor, TensorData};
 use sagittal_testing::read_npz;
 use std::path::PathBuf;
@@ -16,12 +17,11 @@ const GRADIENT_TOLERANCE: f32 = 1e-4;
 
 struct Case {
     name: &'static str,
-    config: NetworkConfig,
+    plan: NetworkPlan,
 }
 
 fn cases() -> [Case; 3] {
-    let plain = |features: &[usize], kernels: Vec<[usize; 3]>, strides: Vec<[usize; 3]>| NetworkConfig {
-        kind: NetworkKind::Unet,
+    let plain = |features: &[usize], kernels: Vec<[usize; 3]>, strides: Vec<[usize; 3]>| UnetPlan {
         input_channels: 1,
         classes: 2,
         features: features.to_vec(),
@@ -37,31 +37,29 @@ fn cases() -> [Case; 3] {
     [
         Case {
             name: "residual_3d",
-            config: NetworkConfig {
-                kind: NetworkKind::ResidualUnet,
+            plan: NetworkPlan::ResidualUnet(UnetPlan {
                 input_channels: 2,
                 classes: 3,
                 encoder_convs: vec![1, 2, 2, 1],
                 decoder_convs: vec![1; 3],
                 conv_bias: true,
-                norm_epsilon: NetworkConfig::NORM_EPSILON,
-                leaky_slope: NetworkConfig::LEAKY_SLOPE,
+                norm_epsilon: UnetPlan::NORM_EPSILON,
+                leaky_slope: UnetPlan::LEAKY_SLOPE,
                 ..plain(&[4, 4, 6, 6], vec![[1, 3, 3], [3; 3], [3; 3], [3; 3]], vec![[1; 3], [1, 2, 2], [2; 3], [1, 2, 2]])
-            },
+            }),
         },
         Case {
             name: "residual_2d",
-            config: NetworkConfig {
-                kind: NetworkKind::ResidualUnet,
+            plan: NetworkPlan::ResidualUnet(UnetPlan {
                 input_channels: 3,
                 encoder_convs: vec![1, 1, 2],
                 decoder_convs: vec![1; 2],
-                norm_epsilon: NetworkConfig::NORM_EPSILON,
-                leaky_slope: NetworkConfig::LEAKY_SLOPE,
+                norm_epsilon: UnetPlan::NORM_EPSILON,
+                leaky_slope: UnetPlan::LEAKY_SLOPE,
                 ..plain(&[5, 8, 8], vec![[1, 3, 3]; 3], vec![[1; 3], [1, 2, 2], [1, 2, 2]])
-            },
+            }),
         },
-        Case { name: "plain_other", config: plain(&[4, 6], vec![[3; 3]; 2], vec![[1; 3], [2; 3]]) },
+        Case { name: "plain_other", plan: NetworkPlan::Unet(plain(&[4, 6], vec![[3; 3]; 2], vec![[1; 3], [2; 3]])) },
     ]
 }
 
@@ -80,7 +78,7 @@ fn channels_last(array: &sagittal_testing::Array, device: &sagittal_tensor::Devi
 }
 
 fn network(case: &Case) -> Network {
-    let mut network = Network::zeros(&case.config, &Device::cpu()).unwrap();
+    let mut network = Network::zeros(&case.plan, &Device::cpu()).unwrap();
     for parameter in network.parameters_mut().iter_mut() {
         let values = golden(case, &format!("weight/{}", parameter.name)).values;
         assert_eq!(values.len(), parameter.shape.iter().product::<usize>(), "{}: {}", case.name, parameter.name);
@@ -102,7 +100,7 @@ fn logits_of_every_scale_are_those_of_nnunet() {
     for case in cases() {
         let network = network(&case);
         let logits = network.forward(channels_last(&golden(&case, "image"), &Device::cpu()), Outputs::EveryScale);
-        assert_eq!(logits.len(), case.config.features.len() - 1);
+        assert_eq!(logits.len(), case.plan.n_scales());
         for (i, found) in logits.into_iter().enumerate() {
             let expected = channels_last(&golden(&case, &format!("logits/{i}")), &Device::cpu());
             let difference = relative_difference(found, expected);
@@ -137,12 +135,12 @@ fn gradients_are_those_of_nnunet() {
 #[test]
 fn descriptions_count_the_parameters_and_drawn_blocks_begin_as_their_shortcut() {
     for case in cases() {
-        let network = Network::new(&case.config, &mut ChaCha8Rng::seed_from_u64(0), &Device::cpu()).unwrap();
-        assert_eq!(network.parameters().count() as u64, case.config.n_parameters(), "{}", case.name);
+        let network = Network::new(&case.plan, &mut ChaCha8Rng::seed_from_u64(0), &Device::cpu()).unwrap();
+        assert_eq!(network.parameters().count() as u64, case.plan.n_parameters(), "{}", case.name);
         let of = |parameters: &Parameters, name: &str| {
             parameters.iter().find(|p| p.name == name).map(|p| p.value.clone().into_data().iter::<f32>().collect::<Vec<_>>())
         };
-        if case.config.kind == NetworkKind::ResidualUnet {
+        if matches!(case.plan, NetworkPlan::ResidualUnet(_)) {
             let gamma = of(network.parameters(), "encoder.stages.1.blocks.0.conv2.norm.weight").unwrap();
             assert!(gamma.iter().all(|gamma| *gamma == 0.0));
             let gamma = of(network.parameters(), "encoder.stages.1.blocks.0.conv1.norm.weight").unwrap();

@@ -3,15 +3,15 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use sagittal_nets::{ModelFile, NetError, Network, NetworkConfig, NetworkKind, Outputs};
+use sagittal_data::plan::{NetworkPlan, UnetPlan};
+use sagittal_nets::{ModelFile, NetError, Network, Outputs};
 use sagittal_tensor::{Device, Tensor};
 use serde_json::json;
 use std::path::Path;
 
 /// What nnU-Net plans for the hippocampus of the Medical Segmentation Decathlon.
-fn hippocampus() -> NetworkConfig {
-    NetworkConfig {
-        kind: NetworkKind::Unet,
+fn hippocampus() -> UnetPlan {
+    UnetPlan {
         input_channels: 1,
         classes: 3,
         features: vec![32, 64, 128, 256],
@@ -21,13 +21,13 @@ fn hippocampus() -> NetworkConfig {
         decoder_convs: vec![2; 3],
         deep_supervision: true,
         conv_bias: true,
-        norm_epsilon: NetworkConfig::NORM_EPSILON,
-        leaky_slope: NetworkConfig::LEAKY_SLOPE,
+        norm_epsilon: UnetPlan::NORM_EPSILON,
+        leaky_slope: UnetPlan::LEAKY_SLOPE,
     }
 }
 
-fn small() -> NetworkConfig {
-    NetworkConfig {
+fn small() -> UnetPlan {
+    UnetPlan {
         features: vec![3, 5, 7],
         kernels: vec![[1, 3, 3], [3; 3], [3; 3]],
         strides: vec![[1; 3], [1, 2, 2], [2; 3]],
@@ -37,8 +37,8 @@ fn small() -> NetworkConfig {
     }
 }
 
-fn network(config: &NetworkConfig) -> Network {
-    Network::new(config, &mut ChaCha8Rng::seed_from_u64(0), &Device::cpu()).unwrap()
+fn network(unet: &UnetPlan) -> Network {
+    Network::new(&NetworkPlan::Unet(unet.clone()), &mut ChaCha8Rng::seed_from_u64(0), &Device::cpu()).unwrap()
 }
 
 #[test]
@@ -46,8 +46,8 @@ fn hippocampus_network_has_the_parameters_of_nnunet() {
     let network = network(&hippocampus());
     // PlainConvUNet of nnU-Net 2.8.1 with its own plan: 5,603,177 numbers in 68 arrays.
     assert_eq!(network.parameters().count(), 5_603_177);
-    assert_eq!(hippocampus().n_parameters(), 5_603_177);
-    assert_eq!(small().n_parameters(), counted(&small()));
+    assert_eq!(NetworkPlan::Unet(hippocampus()).n_parameters(), 5_603_177);
+    assert_eq!(NetworkPlan::Unet(small()).n_parameters(), counted(&small()));
     assert_eq!(network.parameters().iter().count(), 68);
     let shape = |name: &str| network.parameters().iter().find(|p| p.name == name).map(|p| p.shape.clone());
     assert_eq!(shape("encoder.stages.3.0.convs.0.conv.weight"), Some(vec![256, 128, 3, 3, 3]));
@@ -57,8 +57,8 @@ fn hippocampus_network_has_the_parameters_of_nnunet() {
     assert_eq!(shape("encoder.stages.0.0.convs.1.norm.bias"), Some(vec![32]));
 }
 
-fn counted(config: &NetworkConfig) -> u64 {
-    network(config).parameters().count() as u64
+fn counted(unet: &UnetPlan) -> u64 {
+    network(unet).parameters().count() as u64
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn logits_have_the_shape_of_every_scale() {
 
 #[test]
 fn a_description_that_makes_no_sense_is_refused_by_field() {
-    type Change = fn(&mut NetworkConfig);
+    type Change = fn(&mut UnetPlan);
     let cases: [(&str, Change); 8] = [
         ("features", |c| c.features = vec![32]),
         ("kernels", |c| c.kernels.truncate(1)),
@@ -84,9 +84,9 @@ fn a_description_that_makes_no_sense_is_refused_by_field() {
         ("decoder_convs", |c| c.decoder_convs = vec![2; 3]),
     ];
     for (field, change) in cases {
-        let mut config = small();
-        change(&mut config);
-        let error = config.validate().unwrap_err().to_string();
+        let mut unet = small();
+        change(&mut unet);
+        let error = NetworkPlan::Unet(unet).validate().unwrap_err().to_string();
         assert!(error.contains(field), "{field}: {error}");
     }
 }
@@ -97,7 +97,7 @@ fn a_model_is_read_as_it_was_written() {
     let (path, network) = (folder.path().join("model.safetensors"), network(&small()));
     ModelFile::write(&path, &network, &json!({ "plan": { "patch": [4, 8, 12] } })).unwrap();
     let read = ModelFile::read(&path, &Device::cpu()).unwrap();
-    assert_eq!(read.network.config(), network.config());
+    assert_eq!(read.network.plan(), network.plan());
     assert_eq!(read.header["plan"]["patch"], json!([4, 8, 12]));
     for (written, read) in network.parameters().iter().zip(read.network.parameters().iter()) {
         assert_eq!(written.value.clone().into_data(), read.value.clone().into_data(), "{}", written.name);

@@ -3,7 +3,7 @@
 use crate::average::Average;
 use crate::{DeepSupervision, EpochRecord, Objective, Optimizer, TrainError, Validation};
 use sagittal_data::{Batch, plan::OptimizerKind};
-use sagittal_nets::{Network, NetworkConfig, Outputs};
+use sagittal_nets::{Network, Outputs};
 use sagittal_tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -69,7 +69,7 @@ impl Trainer {
     /// A training that has not begun.
     pub fn new(network: Network, options: TrainerOptions, device: Device) -> Self {
         let optimizer = Optimizer::new(&options, network.parameters(), &device);
-        let supervision = DeepSupervision::new(n_scales(network.config()));
+        let supervision = DeepSupervision::new(network.plan().n_scales());
         let average = options.ema_decay.map(Average::new);
         Self { network, optimizer, average, progress: Progress::default(), options, supervision, device }
     }
@@ -130,9 +130,4 @@ impl Trainer {
         let images = Tensor::<5>::from_data(TensorData::new(batch.images.clone(), [n, c, z, y, x]), self.device.plain());
         if c == 1 { images.reshape([n, z, y, x, 1]) } else { images.permute([0, 2, 3, 4, 1]) }
     }
-}
-
-/// How many heads a network has.
-fn n_scales(config: &NetworkConfig) -> usize {
-    if config.deep_supervision { config.features.len() - 1 } else { 1 }
 }

@@ -26,7 +26,7 @@ impl Validation {
         input: impl Fn(&Batch) -> sagittal_tensor::Tensor<5>,
     ) -> Self {
         let mut loss = 0.0;
-        let mut counts = Counts::new(network.config().classes);
+        let mut counts = Counts::new(network.plan().classes());
         let finest_only = DeepSupervision::new(1);
         for batch in batches {
             let logits = network.forward(input(batch), Outputs::Finest);

@@ -4,8 +4,11 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use sagittal_data::{Batch, plan::OptimizerKind};
-use sagittal_nets::{Network, NetworkConfig, NetworkKind, Outputs};
+use sagittal_data::{
+    Batch,
+    plan::{NetworkPlan, OptimizerKind, UnetPlan},
+};
+use sagittal_nets::{Network, Outputs};
 use sagittal_tensor::{Device, RegionTable, Tensor, TensorData};
 use sagittal_testing::{read_npz, relative_difference};
 use sagittal_train::{DeepSupervision, Objective, Trainer, TrainerOptions};
@@ -22,24 +25,25 @@ const LEAST_GRADIENT: f32 = 1e-2;
 
 struct Case {
     name: &'static str,
-    config: NetworkConfig,
+    plan: NetworkPlan,
     options: TrainerOptions,
 }
 
 fn cases() -> [Case; 2] {
-    let config = |input_channels, classes, features: [usize; 3], kernels: [[usize; 3]; 3], strides: [[usize; 3]; 3]| NetworkConfig {
-        kind: NetworkKind::Unet,
-        input_channels,
-        classes,
-        features: features.to_vec(),
-        kernels: kernels.to_vec(),
-        strides: strides.to_vec(),
-        encoder_convs: vec![2; 3],
-        decoder_convs: vec![1; 2],
-        deep_supervision: true,
-        conv_bias: true,
-        norm_epsilon: NetworkConfig::NORM_EPSILON,
-        leaky_slope: NetworkConfig::LEAKY_SLOPE,
+    let unet = |input_channels, classes, features: [usize; 3], kernels: [[usize; 3]; 3], strides: [[usize; 3]; 3]| {
+        NetworkPlan::Unet(UnetPlan {
+            input_channels,
+            classes,
+            features: features.to_vec(),
+            kernels: kernels.to_vec(),
+            strides: strides.to_vec(),
+            encoder_convs: vec![2; 3],
+            decoder_convs: vec![1; 2],
+            deep_supervision: true,
+            conv_bias: true,
+            norm_epsilon: UnetPlan::NORM_EPSILON,
+            leaky_slope: UnetPlan::LEAKY_SLOPE,
+        })
     };
     let options = |optimizer, momentum, gradient_clip, batch_dice| TrainerOptions {
         optimizer,
@@ -54,12 +58,12 @@ fn cases() -> [Case; 2] {
     [
         Case {
             name: "unet3d_sgd",
-            config: config(1, 3, [4, 6, 9], [[1, 3, 3], [3; 3], [3; 3]], [[1; 3], [1, 2, 2], [2; 3]]),
+            plan: unet(1, 3, [4, 6, 9], [[1, 3, 3], [3; 3], [3; 3]], [[1; 3], [1, 2, 2], [2; 3]]),
             options: options(OptimizerKind::Sgd, 0.99, 0.65, false),
         },
         Case {
             name: "unet2d_adamw",
-            config: config(3, 2, [5, 8, 12], [[1, 3, 3]; 3], [[1; 3], [1, 2, 2], [1, 2, 2]]),
+            plan: unet(3, 2, [5, 8, 12], [[1, 3, 3]; 3], [[1; 3], [1, 2, 2], [1, 2, 2]]),
             options: options(OptimizerKind::Adamw, 0.9, 12.0, true),
         },
     ]
@@ -73,7 +77,7 @@ fn golden(case: &Case, key: &str) -> sagittal_testing::Array {
 
 /// The network with PyTorch's weights.
 fn network(case: &Case) -> Network {
-    let mut network = Network::new(&case.config, &mut ChaCha8Rng::seed_from_u64(0), &Device::cpu()).unwrap();
+    let mut network = Network::new(&case.plan, &mut ChaCha8Rng::seed_from_u64(0), &Device::cpu()).unwrap();
     for parameter in network.parameters_mut().iter_mut() {
         let values = golden(case, &format!("weight/{}", parameter.name)).values;
         assert_eq!(values.len(), parameter.shape.iter().product::<usize>(), "{}: {}", case.name, parameter.name);

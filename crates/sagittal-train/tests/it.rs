@@ -3,8 +3,11 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use sagittal_data::{Batch, DataError, plan::OptimizerKind};
-use sagittal_nets::{ModelFile, Network, NetworkConfig, NetworkKind};
+use sagittal_data::{
+    Batch, DataError,
+    plan::{NetworkPlan, OptimizerKind, UnetPlan},
+};
+use sagittal_nets::{ModelFile, Network};
 use sagittal_tensor::Device;
 use sagittal_train::{
     Budget, EpochRecord, Events, FoldFolder, Objective, Outcome, RunOptions, Silent, StopReason, TrainError, Trainer, TrainerOptions,
@@ -16,8 +19,7 @@ use std::{cell::Cell, path::Path, time::Duration};
 const SIZE: usize = 8;
 
 fn trainer(optimizer: OptimizerKind) -> Trainer {
-    let config = NetworkConfig {
-        kind: NetworkKind::Unet,
+    let plan = NetworkPlan::Unet(UnetPlan {
         input_channels: 1,
         classes: 2,
         features: vec![4, 8, 8],
@@ -27,10 +29,10 @@ fn trainer(optimizer: OptimizerKind) -> Trainer {
         decoder_convs: vec![1; 2],
         deep_supervision: true,
         conv_bias: true,
-        norm_epsilon: NetworkConfig::NORM_EPSILON,
-        leaky_slope: NetworkConfig::LEAKY_SLOPE,
-    };
-    let network = Network::new(&config, &mut ChaCha8Rng::seed_from_u64(3), &Device::cpu()).unwrap();
+        norm_epsilon: UnetPlan::NORM_EPSILON,
+        leaky_slope: UnetPlan::LEAKY_SLOPE,
+    });
+    let network = Network::new(&plan, &mut ChaCha8Rng::seed_from_u64(3), &Device::cpu()).unwrap();
     let learning_rate = match optimizer {
         OptimizerKind::Sgd => 0.02,
         OptimizerKind::Adamw | OptimizerKind::Rmsprop => 0.003,

@@ -20,7 +20,7 @@ use sagittal_data::{
     training_set::{TrainingSet, TrainingSetOptions},
 };
 use sagittal_metrics::Metrics;
-use sagittal_nets::{Network, NetworkConfig};
+use sagittal_nets::Network;
 use sagittal_tensor::Device;
 use sagittal_train::{Budget, Objective, RunOptions, StopReason, Trainer, TrainerOptions, has_checkpoint, read_checkpoint};
 use serde::Serialize;
@@ -157,9 +157,7 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     }
 
     let seed = Seed(args.random.seed);
-    let config: NetworkConfig =
-        serde_json::from_value(serde_json::to_value(&plan.network)?).context("the plan's network is not one that can be built")?;
-    let mut network = Network::new(&config, &mut seed.stream(&[WEIGHTS]), &device)?;
+    let mut network = Network::new(&plan.network, &mut seed.stream(&[WEIGHTS]), &device)?;
     if let Some(origin) = &origin {
         origin.give_to(&mut network, messages)?;
     }

@@ -1,6 +1,6 @@
 //! The plan in words.
 
-use super::{Length, NetworkKind, Normalization, OptimizerKind, OrientationRule, Plan, Region, TrainingPlan};
+use super::{Length, NetworkPlan, Normalization, OptimizerKind, OrientationRule, Plan, Region, TrainingPlan, UnetPlan};
 use sagittal_image::Rank;
 use std::time::Duration;
 
@@ -41,7 +41,8 @@ impl Plan {
         thoughts.push(("Size", format!("{parameters} parameters, {products} multiply-adds for one patch")));
         thoughts.push(("Memory", format!("about {} MB in training (estimated)", estimate.memory_bytes.div_ceil(1 << 20))));
         thoughts.push(("Training", self.training_words(length)));
-        let resolutions = if self.network.deep_supervision { ", at every resolution of the decoder" } else { "" };
+        let resolutions =
+            if self.network.unet().is_some_and(|unet| unet.deep_supervision) { ", at every resolution of the decoder" } else { "" };
         let classes = if self.regions.is_empty() { "cross entropy" } else { "binary cross entropy of every region" };
         thoughts.push(("Loss", format!("Dice + {classes}{resolutions}")));
         thoughts.push(("Augmentation", self.augmentation_words()));
@@ -106,20 +107,14 @@ impl Plan {
     }
 
     fn network_words(&self, flat: bool) -> String {
-        let network = &self.network;
         let rank = if flat { "2-D" } else { "3-D" };
-        let features: Vec<String> = network.features.iter().map(usize::to_string).collect();
-        let (kind, blocks) = match network.kind {
-            NetworkKind::Unet => ("U-Net", String::new()),
-            NetworkKind::ResidualUnet => {
-                let blocks: Vec<String> = network.encoder_convs.iter().map(usize::to_string).collect();
-                ("residual U-Net", format!(" and {} residual blocks", blocks.join(", ")))
+        let mut words = match &self.network {
+            NetworkPlan::Unet(unet) => unet_words(&format!("{rank} U-Net"), unet, flat, ""),
+            NetworkPlan::ResidualUnet(unet) => {
+                let blocks = format!(" and {} residual blocks", list(&unet.encoder_convs));
+                unet_words(&format!("{rank} residual U-Net"), unet, flat, &blocks)
             }
         };
-        let mut words = format!("{rank} {kind} with {} stages of {} features{blocks}", network.n_stages(), features.join(", "));
-        if !flat && network.kernels.iter().any(|kernel| kernel.contains(&1)) {
-            words += "; slices are far apart: the first stages look within a slice only, deeper ones across slices";
-        }
         if let Some(stage) = &self.previous_stage {
             words += &format!("; it sees what {stage} found, too");
         }
@@ -187,6 +182,19 @@ fn normalization_words(normalization: &Normalization) -> String {
     }
 }
 
+fn unet_words(name: &str, unet: &UnetPlan, flat: bool, blocks: &str) -> String {
+    let mut words = format!("{name} with {} stages of {} features{blocks}", unet.n_stages(), list(&unet.features));
+    if !flat && unet.kernels.iter().any(|kernel| kernel.contains(&1)) {
+        words += "; slices are far apart: the first stages look within a slice only, deeper ones across slices";
+    }
+    words
+}
+
+/// "16, 32, 64".
+fn list(numbers: &[usize]) -> String {
+    numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+}
+
 fn optimizer_words(training: &TrainingPlan) -> String {
     let name = match training.optimizer {
         OptimizerKind::Sgd if training.momentum == 0.0 => "SGD",
@@ -234,6 +242,8 @@ pub fn time_words(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     /// The words without their line breaks.
@@ -263,7 +273,7 @@ mod tests {
     #[test]
     fn edited_plans_tell_of_themselves() {
         let mut plan = crate::planner::example_plan();
-        plan.network.features = vec![8, 16, 32, 64];
+        plan.network.unet_mut().unwrap().features = vec![8, 16, 32, 64];
         let words = unwrapped(&plan.describe_for(Length::Time(Duration::from_secs(5400))));
         assert!(words.contains("351 thousand parameters") && words.contains("90 minutes, as many steps"), "{words}");
         plan.training.time_s = Some(3600.0);

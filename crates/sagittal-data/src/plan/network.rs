@@ -1,91 +1,103 @@
-//! The network of a plan: a U-Net stage by stage, with what it costs.
+//! The network of a plan, by family. The same description stands in the header of a model's file.
 
+mod unet;
+
+pub use unet::UnetPlan;
+
+use super::validate::{MOST_CLASSES, require};
+use crate::{DataError, planner::cost};
 use serde::{Deserialize, Serialize};
 
-/// The kind of network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NetworkKind {
-    /// The plain U-Net of nnU-Net: two convolutions a stage, instance normalisation, leaky ReLU.
-    Unet,
-    /// nnU-Net's U-Net with a residual encoder: a stem, then stages of residual blocks; the decoder is the plain one.
-    ResidualUnet,
-}
+/// Channels of an image beyond which a mistyped number is likelier than a wish.
+const MOST_INPUT_CHANNELS: usize = 4096;
 
-/// A network, stage by stage from full resolution (stage 0) to the bottleneck.
+/// A network: its family and everything that fixes its shape.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NetworkPlan {
-    /// The kind.
-    pub kind: NetworkKind,
-    /// Channels of the input: those of the image and, in a cascade, one per label of the previous stage's result.
-    pub input_channels: usize,
-    /// Channels of the output: background and every label, or one per region.
-    pub classes: usize,
-    /// Channels of every stage.
-    pub features: Vec<usize>,
-    /// Convolution kernel of every stage, `[Z, Y, X]`, each 1, 3, 5 or 7.
-    pub kernels: Vec<[usize; 3]>,
-    /// Stride with which every stage is entered, `[Z, Y, X]`, each 1 or 2; the first is all 1.
-    pub strides: Vec<[usize; 3]>,
-    /// Convolutions of every encoder stage; of a residual encoder its residual blocks.
-    pub encoder_convs: Vec<usize>,
-    /// Convolutions of every decoder stage, the deepest first; one fewer than the encoder's.
-    pub decoder_convs: Vec<usize>,
-    /// Whether lower resolutions get a loss of their own.
-    pub deep_supervision: bool,
-    /// Whether convolutions add a bias.
-    #[serde(default = "yes", skip_serializing_if = "is_yes")]
-    pub conv_bias: bool,
-    /// Added to the variance where a normalisation divides by its root.
-    #[serde(default = "NetworkPlan::norm_epsilon", skip_serializing_if = "NetworkPlan::is_norm_epsilon")]
-    pub norm_epsilon: f64,
-    /// Slope of the activation below 0.
-    #[serde(default = "NetworkPlan::leaky_slope", skip_serializing_if = "NetworkPlan::is_leaky_slope")]
-    pub leaky_slope: f64,
-}
-
-fn yes() -> bool {
-    true
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
-fn is_yes(value: &bool) -> bool {
-    *value
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum NetworkPlan {
+    /// The plain U-Net of nnU-Net (Ronneberger et al. 2015, Isensee et al. 2021): two convolutions a stage, instance
+    /// normalisation, leaky ReLU.
+    Unet(UnetPlan),
+    /// nnU-Net's U-Net with a residual encoder (Isensee et al. 2024): a stem, then stages of residual blocks; the decoder is
+    /// the plain one.
+    ResidualUnet(UnetPlan),
 }
 
 impl NetworkPlan {
-    /// What PyTorch and nnU-Net add to the variance.
-    pub const NORM_EPSILON: f64 = 1e-5;
-
-    /// The slope of nnU-Net's activation below 0.
-    pub const LEAKY_SLOPE: f64 = 0.01;
-
-    fn norm_epsilon() -> f64 {
-        Self::NORM_EPSILON
+    /// The U-Net, where it is one, plain or residual.
+    pub fn unet(&self) -> Option<&UnetPlan> {
+        match self {
+            Self::Unet(unet) | Self::ResidualUnet(unet) => Some(unet),
+        }
     }
 
-    #[allow(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
-    fn is_norm_epsilon(value: &f64) -> bool {
-        *value == Self::NORM_EPSILON
+    /// The U-Net, to be changed.
+    pub fn unet_mut(&mut self) -> Option<&mut UnetPlan> {
+        match self {
+            Self::Unet(unet) | Self::ResidualUnet(unet) => Some(unet),
+        }
     }
 
-    fn leaky_slope() -> f64 {
-        Self::LEAKY_SLOPE
+    /// The name of the family, as the plan's file spells it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unet(_) => "unet",
+            Self::ResidualUnet(_) => "residual_unet",
+        }
     }
 
-    #[allow(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
-    fn is_leaky_slope(value: &f64) -> bool {
-        *value == Self::LEAKY_SLOPE
+    /// Channels of the input: those of the image and, in a cascade, one per label of the previous stage's result.
+    pub fn input_channels(&self) -> usize {
+        match self {
+            Self::Unet(unet) | Self::ResidualUnet(unet) => unet.input_channels,
+        }
     }
 
-    /// Number of stages, the bottleneck included.
-    pub fn n_stages(&self) -> usize {
-        self.features.len()
+    /// Channels of the output: background and every label, or one per region.
+    pub fn classes(&self) -> usize {
+        match self {
+            Self::Unet(unet) | Self::ResidualUnet(unet) => unet.classes,
+        }
     }
 
-    /// The product of all strides: a patch must be a multiple of it along every axis.
+    /// The same network for other images and labels.
+    pub fn set_channels(&mut self, input_channels: usize, classes: usize) {
+        match self {
+            Self::Unet(unet) | Self::ResidualUnet(unet) => (unet.input_channels, unet.classes) = (input_channels, classes),
+        }
+    }
+
+    /// Resolutions at which training compares logits with the truth.
+    pub fn n_scales(&self) -> usize {
+        match self {
+            Self::Unet(unet) | Self::ResidualUnet(unet) => unet.n_scales(),
+        }
+    }
+
+    /// What the size of a patch must be divisible by, `[Z, Y, X]`.
     pub fn total_stride(&self) -> [usize; 3] {
-        self.strides.iter().fold([1; 3], |product, stride| std::array::from_fn(|axis| product[axis] * stride[axis]))
+        match self {
+            Self::Unet(unet) | Self::ResidualUnet(unet) => unet.total_stride(),
+        }
+    }
+
+    /// Number of learned numbers of a description that is valid.
+    pub fn n_parameters(&self) -> u64 {
+        cost::parameters(self)
+    }
+
+    /// Checks that the parts fit each other.
+    ///
+    /// # Errors
+    /// [`DataError::Plan`] for the first field that does not fit, naming field, value and range.
+    pub fn validate(&self) -> Result<(), DataError> {
+        let (input_channels, classes) = (self.input_channels(), self.classes());
+        let channels = 1..=MOST_INPUT_CHANNELS;
+        require(channels.contains(&input_channels), "network.input_channels", input_channels, || format!("1 to {MOST_INPUT_CHANNELS}"))?;
+        // One alone where the outputs are regions.
+        require((1..=MOST_CLASSES).contains(&classes), "network.classes", classes, || format!("1 to {MOST_CLASSES}"))?;
+        match self {
+            Self::Unet(unet) | Self::ResidualUnet(unet) => unet.validate(),
+        }
     }
 }

@@ -1,16 +1,12 @@
 //! Checks of a plan that somebody may have edited.
 
-use super::{NetworkPlan, Normalization, Plan};
+use super::{Normalization, Plan};
 use crate::DataError;
 use sagittal_image::Rank;
 use std::fmt::Debug;
 
 /// The network's output is stored as one byte, of which 255 means "no truth".
-const MOST_CLASSES: usize = 254;
-/// The largest network: what the program can build, and far beyond what anybody trains.
-const MOST_STAGES: usize = 16;
-const MOST_FEATURES: usize = 4096;
-const MOST_CONVS: usize = 16;
+pub(super) const MOST_CLASSES: usize = 254;
 /// Validation batches beyond which a mistyped number is likelier than a wish.
 const MOST_VALIDATION_BATCHES: usize = 10_000;
 /// Seconds of ten years, beyond which a mistyped number is likelier than a wish.
@@ -96,7 +92,8 @@ impl Plan {
     }
 
     fn validate_patch(&self) -> Result<(), DataError> {
-        let total = checked_total_stride(&self.network)?;
+        self.network.validate()?;
+        let total = self.network.total_stride();
         for (axis, (size, stride)) in self.patch.into_iter().zip(total).enumerate() {
             let field = format!("patch[{axis}]");
             require(size >= 1 && size % stride == 0, &field, size, || {
@@ -114,44 +111,19 @@ impl Plan {
         require((1..=65_536).contains(&self.batch_size), "batch_size", self.batch_size, || "1 to 65536".into())
     }
 
+    /// What the network must be for these data; what it must be by itself is checked before.
     fn validate_network(&self) -> Result<(), DataError> {
         let network = &self.network;
-        require(network.input_channels == self.n_inputs(), "network.input_channels", network.input_channels, || {
+        require(network.input_channels() == self.n_inputs(), "network.input_channels", network.input_channels(), || {
             let cascade = if self.previous_stage.is_some() { " and of the labels that the previous stage finds" } else { "" };
             format!("{}, the number of channels{cascade}", self.n_inputs())
         })?;
-        require(network.classes == self.n_outputs(), "network.classes", network.classes, || {
+        require(network.classes() == self.n_outputs(), "network.classes", network.classes(), || {
             format!("{}, {}", self.n_outputs(), if self.regions.is_empty() { "background and labels" } else { "the number of regions" })
         })?;
-        let within = |field: &str, value: f64, lowest: f64, highest: f64| {
-            require((lowest..=highest).contains(&value), field, value, || format!("{lowest} to {highest}"))
-        };
-        within("network.norm_epsilon", network.norm_epsilon, 1e-12, 1.0)?;
-        within("network.leaky_slope", network.leaky_slope, 0.0, 1.0)?;
-        let stages = network.features.len();
-        require((2..=MOST_STAGES).contains(&stages), "network.features", &network.features, || format!("2 to {MOST_STAGES} stages"))?;
-        for (stage, &features) in network.features.iter().enumerate() {
-            let field = format!("network.features[{stage}]");
-            require((1..=MOST_FEATURES).contains(&features), &field, features, || format!("1 to {MOST_FEATURES}"))?;
-        }
-        let per_stage = || format!("{stages} entries, one per stage of network.features");
-        require(network.kernels.len() == stages, "network.kernels", network.kernels.len(), per_stage)?;
-        require(network.encoder_convs.len() == stages, "network.encoder_convs", network.encoder_convs.len(), per_stage)?;
-        require(network.decoder_convs.len() + 1 == stages, "network.decoder_convs", network.decoder_convs.len(), || {
-            format!("{} entries, one fewer than the stages", stages - 1)
-        })?;
-        for (stage, kernel) in network.kernels.iter().enumerate() {
-            for (axis, &size) in kernel.iter().enumerate() {
-                let flat = axis == 0 && self.patch[0] == 1;
-                let allowed = if flat { size == 1 } else { [1, 3, 5, 7].contains(&size) };
-                require(allowed, &format!("network.kernels[{stage}][{axis}]"), size, || {
-                    if flat { "1 for 2-D networks".into() } else { "1, 3, 5 or 7".into() }
-                })?;
-            }
-        }
-        let convs = network.encoder_convs.iter().map(|n| ("encoder", n)).chain(network.decoder_convs.iter().map(|n| ("decoder", n)));
-        for (part, &n) in convs {
-            require((1..=MOST_CONVS).contains(&n), &format!("network.{part}_convs"), n, || format!("1 to {MOST_CONVS} in every stage"))?;
+        let flat_kernels = network.unet().filter(|_| self.patch[0] == 1).map_or(&[][..], |unet| &unet.kernels);
+        for (stage, kernel) in flat_kernels.iter().enumerate() {
+            require(kernel[0] == 1, &format!("network.kernels[{stage}][0]"), kernel[0], || "1 for 2-D networks".into())?;
         }
         Ok(())
     }
@@ -232,24 +204,6 @@ pub(super) fn version(found: u32) -> Result<(), DataError> {
     require(found == Plan::FORMAT_VERSION, "format_version", found, || format!("{}, the version this program reads", Plan::FORMAT_VERSION))
 }
 
-/// The product of the strides, each checked first.
-fn checked_total_stride(network: &NetworkPlan) -> Result<[usize; 3], DataError> {
-    let stages = network.features.len();
-    require(network.strides.len() == stages, "network.strides", network.strides.len(), || {
-        format!("{stages} entries, one per stage of network.features")
-    })?;
-    for (stage, stride) in network.strides.iter().enumerate() {
-        for (axis, &step) in stride.iter().enumerate() {
-            let first = stage == 0;
-            require(if first { step == 1 } else { [1, 2].contains(&step) }, &format!("network.strides[{stage}][{axis}]"), step, || {
-                if first { "1 in the first stage".into() } else { "1 or 2".into() }
-            })?;
-        }
-    }
-    require(stages <= MOST_STAGES, "network.features", stages, || format!("2 to {MOST_STAGES} stages"))?;
-    Ok(network.total_stride())
-}
-
 /// The multiples of `stride` around `size`, for the message.
 fn nearest(size: usize, stride: usize) -> String {
     match size / stride * stride {
@@ -258,7 +212,7 @@ fn nearest(size: usize, stride: usize) -> String {
     }
 }
 
-fn require(fine: bool, field: &str, found: impl Debug, expected: impl FnOnce() -> String) -> Result<(), DataError> {
+pub(super) fn require(fine: bool, field: &str, found: impl Debug, expected: impl FnOnce() -> String) -> Result<(), DataError> {
     if fine { Ok(()) } else { Err(DataError::Plan { field: field.into(), found: format!("{found:?}"), expected: expected() }) }
 }
 
@@ -266,10 +220,11 @@ fn require(fine: bool, field: &str, found: impl Debug, expected: impl FnOnce() -
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
-    use crate::{
-        Plan,
-        plan::{NetworkKind, *},
-    };
+    use crate::{Plan, plan::*};
+
+    fn unet(plan: &mut Plan) -> &mut UnetPlan {
+        plan.network.unet_mut().unwrap()
+    }
 
     #[test]
     fn mistakes_of_the_editor_are_named_with_field_value_and_range() {
@@ -288,12 +243,12 @@ mod tests {
             Case { change: |plan| plan.axis_order = [0, 0, 1], message: "axis_order is [0, 0, 1]" },
             Case { change: |plan| plan.spacing_mm = Some([1.0, -2.0, 1.0]), message: "spacing_mm[1] is -2.0" },
             Case { change: |plan| plan.labels[1].value = 0, message: "labels[1].value is 0, expected more than 0" },
-            Case { change: |plan| plan.network.kernels[2] = [3, 2, 3], message: "network.kernels[2][1] is 2" },
-            Case { change: |plan| plan.network.strides[1] = [3, 2, 2], message: "network.strides[1][0] is 3" },
-            Case { change: |plan| plan.network.strides[1] = [4, 2, 2], message: "network.strides[1][0] is 4, expected 1 or 2" },
-            Case { change: |plan| plan.network.features[0] = 5000, message: "network.features[0] is 5000, expected 1 to 4096" },
-            Case { change: |plan| plan.network.features.truncate(2), message: "network.strides is 4, expected 2 entries" },
-            Case { change: |plan| plan.network.classes = 2, message: "network.classes is 2, expected 3" },
+            Case { change: |plan| unet(plan).kernels[2] = [3, 2, 3], message: "network.kernels[2][1] is 2" },
+            Case { change: |plan| unet(plan).strides[1] = [3, 2, 2], message: "network.strides[1][0] is 3" },
+            Case { change: |plan| unet(plan).strides[1] = [4, 2, 2], message: "network.strides[1][0] is 4, expected 1 or 2" },
+            Case { change: |plan| unet(plan).features[0] = 5000, message: "network.features[0] is 5000, expected 1 to 4096" },
+            Case { change: |plan| unet(plan).features.truncate(2), message: "network.strides is 4, expected 2 entries" },
+            Case { change: |plan| unet(plan).classes = 2, message: "network.classes is 2, expected 3" },
             Case { change: |plan| plan.training.optimizer = OptimizerKind::Rprop, message: "training.weight_decay is" },
             Case { change: |plan| plan.training.learning_rate = f64::NAN, message: "training.learning_rate is NaN" },
             Case { change: |plan| plan.training.mirror_axes = vec![1, 1], message: "training.mirror_axes[1] is 1" },
@@ -325,8 +280,8 @@ mod tests {
                 message: "network.input_channels is 1, expected 3, the number of channels and of the labels that",
             },
             Case { change: |plan| plan.postprocessing = vec![KeepLargest { values: vec![] }], message: "postprocessing[0].values is []" },
-            Case { change: |plan| plan.network.norm_epsilon = 0.0, message: "network.norm_epsilon is 0" },
-            Case { change: |plan| plan.network.leaky_slope = 2.0, message: "network.leaky_slope is 2" },
+            Case { change: |plan| unet(plan).norm_epsilon = 0.0, message: "network.norm_epsilon is 0" },
+            Case { change: |plan| unet(plan).leaky_slope = 2.0, message: "network.leaky_slope is 2" },
         ];
         let good = crate::planner::example_plan();
         good.validate().unwrap();
@@ -362,7 +317,7 @@ mod tests {
         first.validate().unwrap();
         // Fields that came later are left out where they say nothing.
         assert_eq!(serde_json::to_string_pretty(&first).unwrap().trim_end(), text.trim_end());
-        assert_eq!(first.network.kind, NetworkKind::Unet);
+        assert!(matches!(first.network, NetworkPlan::Unet(_)));
         assert_eq!(first.channels[0].normalization, Normalization::Zscore { masked: false });
     }
 
@@ -377,8 +332,7 @@ mod tests {
         plan.previous_stage = Some("3d_lowres".into());
         plan.postprocessing = vec![KeepLargest { values: vec![1, 2] }, KeepLargest { values: vec![2] }];
         plan.training.batch_dice = Some(true);
-        plan.network = NetworkPlan {
-            kind: NetworkKind::ResidualUnet,
+        plan.network = NetworkPlan::ResidualUnet(UnetPlan {
             input_channels: 3,
             classes: 2,
             encoder_convs: vec![1, 3, 4, 6],
@@ -386,8 +340,8 @@ mod tests {
             conv_bias: false,
             norm_epsilon: 1e-4,
             leaky_slope: 0.0,
-            ..plan.network
-        };
+            ..unet(&mut plan).clone()
+        });
         plan.validate().unwrap();
         let text = serde_json::to_string(&plan).unwrap();
         assert!(text.contains(r#""kind":"residual_unet""#), "{text}");

@@ -45,7 +45,7 @@ impl Plan {
             postprocessing: Vec::new(),
             ..self.clone()
         };
-        (plan.network.input_channels, plan.network.classes) = (plan.n_inputs(), plan.n_outputs());
+        plan.network.set_channels(plan.n_inputs(), plan.n_outputs());
         plan.estimate = plan.estimated();
         plan.validate()?;
         Ok(plan)
@@ -93,7 +93,7 @@ mod tests {
         fingerprint.cases.iter_mut().for_each(|case| case.shape_after_crop = [20, 30, 40]);
         fingerprint.cases.iter_mut().for_each(|case| case.spacing_mm = before.spacing_mm.map(|mm| mm.map(|mm| 2.0 * mm)));
         let adapted = plan.adapted_to(&fingerprint).unwrap();
-        assert_eq!((adapted.network.classes, adapted.network.input_channels), (n_labels as usize + 1, plan.network.input_channels));
+        assert_eq!((adapted.network.classes(), adapted.network.input_channels()), (n_labels as usize + 1, plan.network.input_channels()));
         assert_eq!((&*adapted.channels[0].name, adapted.channels[0].normalization), ("CT", plan.channels[0].normalization));
         assert_eq!((adapted.patch, adapted.spacing_mm, &adapted.training), (plan.patch, plan.spacing_mm, &plan.training));
         assert_eq!(adapted.median_shape, plan.axis_order.map(|axis| [40, 60, 80][axis]));
@@ -106,7 +106,10 @@ mod tests {
         fingerprint.channels.push("CT".into());
         fingerprint.intensities.push(fingerprint.intensities[0]);
         let adapted = plan.adapted_to(&fingerprint).unwrap();
-        assert_eq!((adapted.channels.len(), adapted.network.input_channels), (plan.channels.len() + 1, plan.network.input_channels + 1));
+        assert_eq!(
+            (adapted.channels.len(), adapted.network.input_channels()),
+            (plan.channels.len() + 1, plan.network.input_channels() + 1)
+        );
     }
 
     #[test]

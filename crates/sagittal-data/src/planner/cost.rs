@@ -1,6 +1,6 @@
 //! What a network costs: parameters, arithmetic, memory. Estimates, made before anything is built.
 
-use crate::plan::{NetworkKind, NetworkPlan};
+use crate::plan::{NetworkPlan, UnetPlan};
 
 /// Bytes of one `f32`.
 const F32: u64 = 4;
@@ -21,6 +21,7 @@ struct Conv {
     kernel_size: u64,
     /// Output voxels, of a patch.
     voxels: u64,
+    has_bias: bool,
     kind: ConvKind,
 }
 
@@ -40,15 +41,10 @@ enum ConvKind {
 pub fn parameters(network: &NetworkPlan) -> u64 {
     let weights = |conv: &Conv| {
         let norm = if matches!(conv.kind, ConvKind::Block | ConvKind::Projection) { 2 * conv.output } else { 0 };
-        let has_bias = match conv.kind {
-            ConvKind::Block | ConvKind::Up => network.conv_bias,
-            ConvKind::Projection => false,
-            ConvKind::Head => true,
-        };
-        conv.input * conv.output * conv.kernel_size + if has_bias { conv.output } else { 0 } + norm
+        conv.input * conv.output * conv.kernel_size + if conv.has_bias { conv.output } else { 0 } + norm
     };
-    // Parameters do not depend on the patch; the heads of deep supervision have theirs whether used or not.
-    convs(network, network.total_stride(), true).iter().map(weights).sum()
+    // Parameters do not depend on the patch.
+    convs(network, network.total_stride()).iter().map(weights).sum()
 }
 
 /// Multiplications with addition of one forward pass over one patch `[Z, Y, X]`.
@@ -57,79 +53,81 @@ pub fn multiply_adds(network: &NetworkPlan, patch: [usize; 3]) -> u64 {
         let per_voxel = if conv.kind == ConvKind::Up { conv.input } else { conv.input * conv.kernel_size };
         conv.voxels * conv.output * per_voxel
     };
-    convs(network, patch, network.deep_supervision).iter().map(products).sum()
+    convs(network, patch).iter().map(products).sum()
 }
 
 /// Bytes that training takes: what the forward pass keeps for the backward pass, the gradients in flight, the copies
 /// of the parameters, the batches in waiting, the program.
 pub fn training_memory(network: &NetworkPlan, patch: [usize; 3], batch_size: usize) -> u64 {
     let batch = batch_size as u64;
-    let convs = convs(network, patch, network.deep_supervision);
+    let convs = convs(network, patch);
     let is_block = |conv: &Conv| matches!(conv.kind, ConvKind::Block | ConvKind::Projection);
     let kept: u64 = convs.iter().map(|conv| conv.output * conv.voxels * if is_block(conv) { KEPT_PER_CONV_OUTPUT } else { 1 }).sum();
     // In the backward pass the gradients of one block's input and output live at the same time.
     let in_flight = convs.iter().map(|conv| (conv.input + conv.output) * conv.voxels).max().unwrap_or(0);
     let voxels: u64 = patch.iter().product::<usize>() as u64;
-    let prepared = PREPARED_BATCHES * voxels * (network.input_channels as u64 * F32 + 1);
+    let prepared = PREPARED_BATCHES * voxels * (network.input_channels() as u64 * F32 + 1);
     batch * (F32 * (kept + in_flight) + prepared) + F32 * COPIES_OF_PARAMETERS * parameters(network) + PROGRAM_BYTES
 }
 
 /// All convolutions of the network over a patch.
-fn convs(network: &NetworkPlan, patch: [usize; 3], all_heads: bool) -> Vec<Conv> {
+fn convs(network: &NetworkPlan, patch: [usize; 3]) -> Vec<Conv> {
+    match network {
+        NetworkPlan::Unet(unet) => unet_convs(unet, add_blocks, patch),
+        NetworkPlan::ResidualUnet(unet) => unet_convs(unet, add_residual_blocks, patch),
+    }
+}
+
+/// Adds the convolutions of an encoder stage.
+type AddStage = fn(&mut Vec<Conv>, &UnetPlan, usize, usize, usize, u64);
+
+fn unet_convs(unet: &UnetPlan, add_stage: AddStage, patch: [usize; 3]) -> Vec<Conv> {
     let mut convs = Vec::new();
     let mut sizes = Vec::new();
     let mut size = patch;
-    let mut input = network.input_channels;
-    for stage in 0..network.n_stages() {
-        size = std::array::from_fn(|axis| size[axis].div_ceil(network.strides[stage][axis]));
+    let mut input = unet.input_channels;
+    for stage in 0..unet.n_stages() {
+        size = std::array::from_fn(|axis| size[axis].div_ceil(unet.strides[stage][axis]));
         sizes.push(size.iter().product::<usize>() as u64);
-        let (n, voxels) = (network.encoder_convs[stage], sizes[stage]);
-        match network.kind {
-            NetworkKind::Unet => add_blocks(&mut convs, network, stage, input, n, voxels),
-            NetworkKind::ResidualUnet => add_residual_blocks(&mut convs, network, stage, input, n, voxels),
-        }
-        input = network.features[stage];
+        add_stage(&mut convs, unet, stage, input, unet.encoder_convs[stage], sizes[stage]);
+        input = unet.features[stage];
     }
-    for (step, stage) in (0..network.n_stages() - 1).rev().enumerate() {
-        let (below, here) = (network.features[stage + 1], network.features[stage]);
-        let kernel_size = network.strides[stage + 1].iter().product::<usize>() as u64;
-        convs.push(Conv { input: below as u64, output: here as u64, kernel_size, voxels: sizes[stage], kind: ConvKind::Up });
-        add_blocks(&mut convs, network, stage, 2 * here, network.decoder_convs[step], sizes[stage]);
-        if stage == 0 || all_heads {
-            convs.push(Conv {
-                input: here as u64,
-                output: network.classes as u64,
-                kernel_size: 1,
-                voxels: sizes[stage],
-                kind: ConvKind::Head,
-            });
+    for (step, stage) in (0..unet.n_stages() - 1).rev().enumerate() {
+        let (below, here, voxels) = (unet.features[stage + 1] as u64, unet.features[stage], sizes[stage]);
+        let kernel_size = unet.strides[stage + 1].iter().product::<usize>() as u64;
+        convs.push(Conv { input: below, output: here as u64, kernel_size, voxels, has_bias: unet.conv_bias, kind: ConvKind::Up });
+        add_blocks(&mut convs, unet, stage, 2 * here, unet.decoder_convs[step], voxels);
+        if stage == 0 || unet.deep_supervision {
+            let output = unet.classes as u64;
+            convs.push(Conv { input: here as u64, output, kernel_size: 1, voxels, has_bias: true, kind: ConvKind::Head });
         }
     }
     convs
 }
 
 /// The residual blocks of a stage; the stem comes before those of the first.
-fn add_residual_blocks(convs: &mut Vec<Conv>, network: &NetworkPlan, stage: usize, first_input: usize, n_blocks: usize, voxels: u64) {
-    let features = network.features[stage];
+fn add_residual_blocks(convs: &mut Vec<Conv>, unet: &UnetPlan, stage: usize, first_input: usize, n_blocks: usize, voxels: u64) {
+    let features = unet.features[stage];
     let mut input = first_input;
     if stage == 0 {
-        add_blocks(convs, network, stage, input, 1, voxels);
+        add_blocks(convs, unet, stage, input, 1, voxels);
         input = features;
     }
     for _ in 0..n_blocks {
-        add_blocks(convs, network, stage, input, 2, voxels);
+        add_blocks(convs, unet, stage, input, 2, voxels);
         if input != features {
-            convs.push(Conv { input: input as u64, output: features as u64, kernel_size: 1, voxels, kind: ConvKind::Projection });
+            let (input, output) = (input as u64, features as u64);
+            convs.push(Conv { input, output, kernel_size: 1, voxels, has_bias: false, kind: ConvKind::Projection });
         }
         input = features;
     }
 }
 
-fn add_blocks(convs: &mut Vec<Conv>, network: &NetworkPlan, stage: usize, first_input: usize, n_convs: usize, voxels: u64) {
-    let output = network.features[stage] as u64;
-    let kernel_size = network.kernels[stage].iter().product::<usize>() as u64;
+fn add_blocks(convs: &mut Vec<Conv>, unet: &UnetPlan, stage: usize, first_input: usize, n_convs: usize, voxels: u64) {
+    let output = unet.features[stage] as u64;
+    let kernel_size = unet.kernels[stage].iter().product::<usize>() as u64;
     for conv in 0..n_convs {
         let input = if conv == 0 { first_input as u64 } else { output };
-        convs.push(Conv { input, output, kernel_size, voxels, kind: ConvKind::Block });
+        convs.push(Conv { input, output, kernel_size, voxels, has_bias: unet.conv_bias, kind: ConvKind::Block });
     }
 }

@@ -10,7 +10,7 @@
 use super::{normalization, spacing, topology::Topology};
 use crate::{
     DataError, Fingerprint,
-    plan::{AugmentationPlan, Estimate, NetworkKind, NetworkPlan, OptimizerKind, OrientationRule, Plan, TrainingPlan},
+    plan::{AugmentationPlan, Estimate, NetworkPlan, OptimizerKind, OrientationRule, Plan, TrainingPlan, UnetPlan},
 };
 use sagittal_image::Rank;
 
@@ -130,15 +130,14 @@ impl Rules {
     fn network(&self, topology: &Topology, rank: Rank, input_channels: usize, classes: usize) -> NetworkPlan {
         let stages = topology.strides.len();
         let most_features = if rank == Rank::Two { 512 } else { 320 };
-        let (kind, encoder_convs, decoder_convs) = match self.preset {
-            Preset::Plain => (NetworkKind::Unet, vec![2; stages], vec![2; stages - 1]),
+        let (family, encoder_convs, decoder_convs): (fn(UnetPlan) -> NetworkPlan, _, _) = match self.preset {
+            Preset::Plain => (NetworkPlan::Unet, vec![2; stages], vec![2; stages - 1]),
             _ => {
                 let blocks = |stage: usize| RESIDUAL_BLOCKS[stage.min(RESIDUAL_BLOCKS.len() - 1)];
-                (NetworkKind::ResidualUnet, (0..stages).map(blocks).collect(), vec![1; stages - 1])
+                (NetworkPlan::ResidualUnet, (0..stages).map(blocks).collect(), vec![1; stages - 1])
             }
         };
-        NetworkPlan {
-            kind,
+        let unet = UnetPlan {
             input_channels,
             classes,
             features: (0..stages).map(|stage| (BASE_FEATURES << stage.min(16)).min(most_features)).collect(),
@@ -148,15 +147,18 @@ impl Rules {
             decoder_convs,
             deep_supervision: true,
             conv_bias: true,
-            norm_epsilon: NetworkPlan::NORM_EPSILON,
-            leaky_slope: NetworkPlan::LEAKY_SLOPE,
-        }
+            norm_epsilon: UnetPlan::NORM_EPSILON,
+            leaky_slope: UnetPlan::LEAKY_SLOPE,
+        };
+        family(unet)
     }
 }
 
 /// Elements of all feature maps of a network over one patch (`compute_conv_feature_map_size`); `classes` counts every
 /// entry of the data set's labels, whatever the network puts out.
 fn feature_map_elements(network: &NetworkPlan, patch: [usize; 3], classes: u64) -> u64 {
+    let is_residual = matches!(network, NetworkPlan::ResidualUnet(_));
+    let network = network.unet().expect("nnU-Net plans U-Nets");
     let mut size = patch;
     let mut total = 0;
     for stage in 0..network.n_stages() {
@@ -164,12 +166,8 @@ fn feature_map_elements(network: &NetworkPlan, patch: [usize; 3], classes: u64) 
         let voxels = size.iter().product::<usize>() as u64;
         let map = network.features[stage] as u64 * voxels;
         let convs = network.encoder_convs[stage] as u64;
-        total += map
-            * match network.kind {
-                NetworkKind::Unet => convs,
-                // Two convolutions a block, and one more: the stem in the first stage, the way past the first block in others.
-                NetworkKind::ResidualUnet => 2 * convs + 1,
-            };
+        // Two convolutions a block, and one more: the stem in the first stage, the way past the first block in others.
+        total += map * if is_residual { 2 * convs + 1 } else { convs };
         if let Some(step) = (network.n_stages() - 1).checked_sub(stage + 1) {
             total += map * (network.decoder_convs[step] as u64 + 1);
         }
@@ -293,7 +291,8 @@ impl Plan {
             if let Some((grid, fitted)) = lowres {
                 plans.push((Configuration::Lowres, draft.plan(&grid, fitted, Rank::Three, false)?));
                 let mut cascade = Self { previous_stage: Some(Configuration::Lowres.name().into()), ..fullres.clone() };
-                cascade.network.input_channels = cascade.n_inputs();
+                let n_inputs = cascade.n_inputs();
+                cascade.network.unet_mut().expect("nnU-Net plans U-Nets").input_channels = n_inputs;
                 cascade.estimate = cascade.estimated();
                 cascade.validate()?;
                 plans.push((Configuration::Cascade, cascade));

@@ -50,8 +50,8 @@ pub(crate) fn example_plan() -> Plan {
 fn hippocampus_gets_nnu_nets_patch_and_half_its_features() {
     let plan = example_plan();
     assert_eq!(plan.patch, [40, 56, 40]);
-    assert_eq!(plan.network.features, [16, 32, 64, 128]);
-    assert_eq!(plan.network.strides, [[1; 3], [2; 3], [2; 3], [2; 3]]);
+    assert_eq!(plan.network.unet().unwrap().features, [16, 32, 64, 128]);
+    assert_eq!(plan.network.unet().unwrap().strides, [[1; 3], [2; 3], [2; 3], [2; 3]]);
     assert!(plan.batch_size >= 2);
     let nnunet = PlanOptions { base_features: Some(32), ..PlanOptions::default() };
     let plan = Plan::make(&fingerprint(Rank::Three, Some([1.0; 3]), &[[36, 50, 35]; 200], &["MRI"]), &nnunet).unwrap();
@@ -62,8 +62,8 @@ fn hippocampus_gets_nnu_nets_patch_and_half_its_features() {
 #[test]
 fn pictures_get_a_square_without_spacing() {
     let plan = Plan::make(&fingerprint(Rank::Two, None, &[[1, 256, 256]; 100], &["R", "G", "B"]), &PlanOptions::default()).unwrap();
-    assert_eq!((plan.patch, plan.spacing_mm, plan.network.n_stages()), ([1, 256, 256], None, 7));
-    assert_eq!(plan.network.features, [16, 32, 64, 128, 256, 256, 256]);
+    assert_eq!((plan.patch, plan.spacing_mm, plan.network.unet().unwrap().n_stages()), ([1, 256, 256], None, 7));
+    assert_eq!(plan.network.unet().unwrap().features, [16, 32, 64, 128, 256, 256, 256]);
     assert!(plan.channels.iter().all(|channel| channel.normalization == Normalization::Zscore { masked: false }));
     assert_eq!(plan.training.mirror_axes, [1, 2]);
     assert_eq!(plan.training.augmentation.rotation.degrees, [180.0, 0.0, 0.0]);
@@ -76,7 +76,7 @@ fn thick_slices_come_first_whatever_axis_they_are_on() {
     assert_eq!(plan.axis_order, [2, 0, 1]);
     assert_eq!(plan.spacing_mm, Some([3.6, 0.6, 0.6]));
     assert_eq!(plan.median_shape, [20, 320, 320]);
-    assert_eq!(plan.network.kernels[0], [1, 3, 3]);
+    assert_eq!(plan.network.unet().unwrap().kernels[0], [1, 3, 3]);
     assert!(plan.training.augmentation.rotation.within_slices);
     assert_eq!(plan.channels[0].normalization, Normalization::Ct { mean: 40.0, std: 10.0, low: -100.0, high: 200.0 });
 }
@@ -119,7 +119,7 @@ fn thin_slabs_and_tiny_images_have_a_plan() {
     ];
     for Case { spacing_mm, shape, patch } in cases {
         let plan = Plan::make(&fingerprint(Rank::Three, Some(spacing_mm), &[shape; 20], &["MRI"]), &PlanOptions::default()).unwrap();
-        assert!(plan.network.n_stages() >= 2, "{shape:?}: a U-Net has two stages");
+        assert!(plan.network.unet().unwrap().n_stages() >= 2, "{shape:?}: a U-Net has two stages");
         assert!(plan.estimate.multiply_adds_per_patch <= 24_000_000_000, "{shape:?}");
         assert!((0..3).all(|axis| patch[axis] == 0 || patch[axis] == plan.patch[axis]), "{shape:?}: {:?}", plan.patch);
     }
@@ -130,7 +130,7 @@ fn a_slice_network_can_be_asked_for_on_volumes() {
     let options = PlanOptions { network_rank: Some(Rank::Two), ..PlanOptions::default() };
     let plan = Plan::make(&fingerprint(Rank::Three, Some([1.0; 3]), &[[36, 50, 35]; 200], &["MRI"]), &options).unwrap();
     assert_eq!((plan.patch, plan.image_rank), ([1, 56, 40], Rank::Three));
-    assert_eq!(plan.network.kernels, [[1, 3, 3]; 4]);
+    assert_eq!(plan.network.unet().unwrap().kernels, [[1, 3, 3]; 4]);
 }
 
 #[test]

@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn little_time_makes_narrower_networks_and_smaller_patches() {
         let small = example_fingerprint();
-        let features = |minutes| plan(&small, minutes, 50e9).0.plan.network.features[0];
+        let features = |minutes| plan(&small, minutes, 50e9).0.plan.network.unet().unwrap().features[0];
         assert_eq!((features(2), features(60), features(60 * 24)), (8, 16, 32));
         let large = large_fingerprint();
         let voxels = |minutes| plan(&large, minutes, 50e9).0.plan.patch.iter().product::<usize>();

@@ -2,7 +2,7 @@
 
 use super::field::Field;
 use crate::ExchangeError;
-use sagittal_data::plan::{NetworkKind, NetworkPlan};
+use sagittal_data::plan::{NetworkPlan, UnetPlan};
 
 const CLASSES: &str = "PlainConvUNet, ResidualEncoderUNet of dynamic_network_architectures";
 const MOST_STAGES: usize = 16;
@@ -16,10 +16,13 @@ pub(super) fn network(configuration: &Field<'_>, rank: usize, input_channels: us
     }
 }
 
-fn kind(class: &Field<'_>, name: &str) -> Result<(NetworkKind, &'static str), ExchangeError> {
+/// What a U-Net is made into.
+type Family = fn(UnetPlan) -> NetworkPlan;
+
+fn family(class: &Field<'_>, name: &str) -> Result<(Family, &'static str), ExchangeError> {
     match name {
-        "PlainConvUNet" => Ok((NetworkKind::Unet, "n_conv_per_stage")),
-        "ResidualEncoderUNet" => Ok((NetworkKind::ResidualUnet, "n_blocks_per_stage")),
+        "PlainConvUNet" => Ok((NetworkPlan::Unet, "n_conv_per_stage")),
+        "ResidualEncoderUNet" => Ok((NetworkPlan::ResidualUnet, "n_blocks_per_stage")),
         _ => Err(class.unsupported(CLASSES)),
     }
 }
@@ -28,7 +31,7 @@ fn new(architecture: &Field<'_>, rank: usize, input_channels: usize, classes: us
     let class = architecture.need("network_class_name")?;
     let name = class.text()?;
     let (true, Some((_, name))) = (name.starts_with(MODULE), name.rsplit_once('.')) else { return Err(class.unsupported(CLASSES)) };
-    let (kind, encoder_key) = kind(&class, name)?;
+    let (family, encoder_key) = family(&class, name)?;
     let arguments = architecture.need("arch_kwargs")?;
     refuse_unknown(&arguments, encoder_key)?;
     let stages = arguments.need("n_stages")?;
@@ -57,8 +60,7 @@ fn new(architecture: &Field<'_>, rank: usize, input_channels: usize, classes: us
     {
         return Err(running.unsupported("false"));
     }
-    Ok(NetworkPlan {
-        kind,
+    Ok(family(UnetPlan {
         input_channels,
         classes,
         features: arguments.need("features_per_stage")?.counts_of_stages(stages)?,
@@ -68,9 +70,9 @@ fn new(architecture: &Field<'_>, rank: usize, input_channels: usize, classes: us
         decoder_convs: arguments.need("n_conv_per_stage_decoder")?.counts_of_stages(stages.saturating_sub(1))?,
         deep_supervision: true,
         conv_bias: arguments.get("conv_bias").map(|field| field.flag()).transpose()?.unwrap_or(false),
-        norm_epsilon: of_norm("eps").map(|field| field.number()).transpose()?.unwrap_or(NetworkPlan::NORM_EPSILON),
+        norm_epsilon: of_norm("eps").map(|field| field.number()).transpose()?.unwrap_or(UnetPlan::NORM_EPSILON),
         leaky_slope: slope(&arguments)?,
-    })
+    }))
 }
 
 /// Arguments that change the network in ways that are not built here.
@@ -107,7 +109,7 @@ fn slope(arguments: &Field<'_>) -> Result<f64, ExchangeError> {
     match field.text()?.rsplit('.').next() {
         Some("LeakyReLU") => {
             let slope = arguments.get("nonlin_kwargs").and_then(|arguments| arguments.get("negative_slope"));
-            Ok(slope.map(|slope| slope.number()).transpose()?.unwrap_or(NetworkPlan::LEAKY_SLOPE))
+            Ok(slope.map(|slope| slope.number()).transpose()?.unwrap_or(UnetPlan::LEAKY_SLOPE))
         }
         Some("ReLU") => Ok(0.0),
         _ => Err(field.unsupported("LeakyReLU, ReLU")),
@@ -117,14 +119,13 @@ fn slope(arguments: &Field<'_>) -> Result<f64, ExchangeError> {
 /// Plans from before nnU-Net 2.3 (`ConfigurationManager` converts them the same way).
 fn old(configuration: &Field<'_>, rank: usize, input_channels: usize, classes: usize) -> Result<NetworkPlan, ExchangeError> {
     let class = configuration.need("UNet_class_name")?;
-    let (kind, _) = kind(&class, class.text()?)?;
+    let (family, _) = family(&class, class.text()?)?;
     let encoder_convs = configuration.need("n_conv_per_stage_encoder")?.counts()?;
     let stages = encoder_convs.len();
     let base = configuration.need("UNet_base_num_features")?.count()?;
     let most = configuration.need("unet_max_num_features")?.count()?;
     let per_stage = |key: &str| configuration.need(key)?.elements()?.iter().map(|element| element.axes(rank)).collect::<Result<_, _>>();
-    Ok(NetworkPlan {
-        kind,
+    Ok(family(UnetPlan {
         input_channels,
         classes,
         features: (0..stages).map(|stage| base.saturating_mul(1 << stage.min(30)).min(most)).collect(),
@@ -134,7 +135,7 @@ fn old(configuration: &Field<'_>, rank: usize, input_channels: usize, classes: u
         decoder_convs: configuration.need("n_conv_per_stage_decoder")?.counts_of_stages(stages.saturating_sub(1))?,
         deep_supervision: true,
         conv_bias: true,
-        norm_epsilon: NetworkPlan::NORM_EPSILON,
-        leaky_slope: NetworkPlan::LEAKY_SLOPE,
-    })
+        norm_epsilon: UnetPlan::NORM_EPSILON,
+        leaky_slope: UnetPlan::LEAKY_SLOPE,
+    }))
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 use sagittal_data::{
     Plan,
-    plan::{NetworkKind, Normalization, OrientationRule},
+    plan::{NetworkPlan, Normalization, OrientationRule, UnetPlan},
 };
 use sagittal_image::Rank;
 use sagittal_nets::{Network, write_whole};
@@ -26,9 +26,17 @@ use std::{collections::HashSet, path::Path};
 /// If a network is not the one of the plan.
 pub fn export(plan: &Plan, folds: &[(String, Network)], folder: &Path) -> Result<(), ExchangeError> {
     let place = folder.display().to_string();
+    let Some(unet) = plan.network.unet() else {
+        return Err(ExchangeError::Unsupported {
+            place,
+            field: "its network".into(),
+            found: plan.network.kind().into(),
+            supported: "U-Nets; nnU-Net has no others",
+        });
+    };
     let dataset = dataset(plan, &place)?;
     let configuration = configuration_name(plan);
-    let plans = plans(plan, &configuration);
+    let plans = plans(plan, unet, &configuration);
     let failed = |path: &Path| {
         let place = path.display().to_string();
         move |source| ExchangeError::File { act: "write", place, source }
@@ -37,7 +45,7 @@ pub fn export(plan: &Plan, folds: &[(String, Network)], folder: &Path) -> Result
         let fold_folder = folder.join(format!("fold_{fold}"));
         std::fs::create_dir_all(&fold_folder).map_err(failed(&fold_folder))?;
         let path = fold_folder.join("checkpoint_final.pth");
-        let (data, storages) = checkpoint(plan, network, fold, &configuration, &plans, &dataset);
+        let (data, storages) = checkpoint(plan, unet, network, fold, &configuration, &plans, &dataset);
         let bytes = write("checkpoint_final", &data, &storages).map_err(failed(&path))?;
         write_whole(&path, &bytes).map_err(failed(&path))?;
     }
@@ -110,7 +118,7 @@ fn is_picture(plan: &Plan) -> bool {
     plan.spacing_mm.is_none()
 }
 
-fn plans(plan: &Plan, configuration: &str) -> Value {
+fn plans(plan: &Plan, unet: &UnetPlan, configuration: &str) -> Value {
     let axes = if plan.network_rank() == Rank::Two { 1 } else { 0 };
     let per_stage = |sizes: &[[usize; 3]]| sizes.iter().map(|size| json!(size[axes..])).collect::<Vec<_>>();
     // nnU-Net gives pictures a distance of slices, so that no rule takes their one slice for a volume.
@@ -144,7 +152,7 @@ fn plans(plan: &Plan, configuration: &str) -> Value {
         "resampling_fn_seg_kwargs": resampling(true, 1),
         "resampling_fn_probabilities": RESAMPLE,
         "resampling_fn_probabilities_kwargs": resampling(false, 1),
-        "architecture": architecture(plan, per_stage(&plan.network.kernels), per_stage(&plan.network.strides)),
+        "architecture": architecture(plan, unet, per_stage(&unet.kernels), per_stage(&unet.strides)),
         "batch_dice": false,
     });
     if let Some(stage) = &plan.previous_stage {
@@ -165,30 +173,29 @@ fn plans(plan: &Plan, configuration: &str) -> Value {
     })
 }
 
-fn architecture(plan: &Plan, kernels: Vec<Value>, strides: Vec<Value>) -> Value {
-    let network = &plan.network;
+fn architecture(plan: &Plan, unet: &UnetPlan, kernels: Vec<Value>, strides: Vec<Value>) -> Value {
     let rank = if plan.network_rank() == Rank::Two { 2 } else { 3 };
-    let (class, blocks) = match network.kind {
-        NetworkKind::Unet => ("PlainConvUNet", "n_conv_per_stage"),
-        NetworkKind::ResidualUnet => ("ResidualEncoderUNet", "n_blocks_per_stage"),
+    let (class, blocks) = match plan.network {
+        NetworkPlan::ResidualUnet(_) => ("ResidualEncoderUNet", "n_blocks_per_stage"),
+        _ => ("PlainConvUNet", "n_conv_per_stage"),
     };
     json!({
         "network_class_name": format!("dynamic_network_architectures.architectures.unet.{class}"),
         "arch_kwargs": {
-            "n_stages": network.n_stages(),
-            "features_per_stage": network.features,
+            "n_stages": unet.n_stages(),
+            "features_per_stage": unet.features,
             "conv_op": format!("torch.nn.modules.conv.Conv{rank}d"),
             "kernel_sizes": kernels,
             "strides": strides,
-            blocks: network.encoder_convs,
-            "n_conv_per_stage_decoder": network.decoder_convs,
-            "conv_bias": network.conv_bias,
+            blocks: unet.encoder_convs,
+            "n_conv_per_stage_decoder": unet.decoder_convs,
+            "conv_bias": unet.conv_bias,
             "norm_op": format!("torch.nn.modules.instancenorm.InstanceNorm{rank}d"),
-            "norm_op_kwargs": { "eps": network.norm_epsilon, "affine": true },
+            "norm_op_kwargs": { "eps": unet.norm_epsilon, "affine": true },
             "dropout_op": null,
             "dropout_op_kwargs": null,
             "nonlin": "torch.nn.LeakyReLU",
-            "nonlin_kwargs": { "inplace": true, "negative_slope": network.leaky_slope },
+            "nonlin_kwargs": { "inplace": true, "negative_slope": unet.leaky_slope },
         },
         "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
     })
@@ -215,6 +222,7 @@ fn intensities(normalization: &Normalization) -> Value {
 
 fn checkpoint(
     plan: &Plan,
+    unet: &UnetPlan,
     network: &Network,
     fold: &str,
     configuration: &str,
@@ -240,12 +248,11 @@ fn checkpoint(
         add(&parameter.name, &parameter.shape, parameter.value.clone().into_data().iter::<f32>().collect());
     }
     // nnU-Net always has the heads of deep supervision, whether it uses them or not.
-    let config = network.config();
-    for (step, features) in config.features[..config.features.len() - 1].iter().rev().enumerate() {
+    for (step, features) in unet.features[..unet.features.len() - 1].iter().rev().enumerate() {
         let name = format!("decoder.seg_layers.{step}");
         if !heads.contains(&format!("{name}.weight")) {
-            add(&format!("{name}.weight"), &[config.classes, *features, 1, 1, 1], vec![0.0; config.classes * features]);
-            add(&format!("{name}.bias"), &[config.classes], vec![0.0; config.classes]);
+            add(&format!("{name}.weight"), &[unet.classes, *features, 1, 1, 1], vec![0.0; unet.classes * features]);
+            add(&format!("{name}.bias"), &[unet.classes], vec![0.0; unet.classes]);
         }
     }
     let axes: Vec<Item> = plan.training.mirror_axes.iter().map(|axis| Item::Int((*axis - usize::from(flat)) as i64)).collect();

@@ -101,7 +101,7 @@ impl Model {
             (self.tree.place(&format!("{}plans.json", self.root)), self.tree.place(&format!("{}dataset.json", self.root)));
         let mut plan = plans::plan(&Field::root(&self.plans, &plans_place), &Field::root(&self.dataset, &dataset_place), extras)?;
         let network = weights::network(&mut checkpoint, &plan.network, &place, device)?;
-        plan.estimate.parameters = network.config().n_parameters();
+        plan.estimate.parameters = network.plan().n_parameters();
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let provenance = json!({
             "program": "nnU-Net v2",

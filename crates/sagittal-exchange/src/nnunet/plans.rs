@@ -4,7 +4,7 @@ use super::{architecture, dataset, field::Field};
 use crate::ExchangeError;
 use sagittal_data::{
     Plan,
-    plan::{AugmentationPlan, Channel, Estimate, KeepLargest, NetworkPlan, Normalization, OptimizerKind, OrientationRule, TrainingPlan},
+    plan::{AugmentationPlan, Channel, Estimate, KeepLargest, Normalization, OptimizerKind, OrientationRule, TrainingPlan},
 };
 use sagittal_image::Rank;
 use serde_json::{Map, Value};
@@ -223,10 +223,4 @@ fn training(patch: [usize; 3], mirror_axes: Vec<usize>) -> TrainingPlan {
         ema_decay: None,
         augmentation: AugmentationPlan::nnunet(patch),
     }
-}
-
-/// The description of a network that a plan holds, as the networks want it.
-pub(super) fn network_config(network: &NetworkPlan) -> sagittal_nets::NetworkConfig {
-    let plain = serde_json::to_value(network).expect("a network's description is plain data");
-    serde_json::from_value(plain).expect("the plan's description of a network is that of the networks")
 }

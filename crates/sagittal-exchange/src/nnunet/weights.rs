@@ -1,9 +1,8 @@
 //! A checkpoint's state dictionary, taken over into a network.
 
-use super::plans::network_config;
 use crate::{ExchangeError, checkpoint::Checkpoint, pickle::TensorReference};
 use sagittal_data::plan::NetworkPlan;
-use sagittal_nets::Network;
+use sagittal_nets::{NetError, Network};
 use sagittal_tensor::{Device, Tensor, TensorData};
 use std::collections::HashMap;
 
@@ -15,13 +14,12 @@ const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 /// nnU-Net's modules list every layer twice and the encoder once more below the decoder; those names are left out. Every other
 /// array must belong to a layer and have its shape.
 pub(super) fn network(checkpoint: &mut Checkpoint, plan: &NetworkPlan, place: &str, device: &Device) -> Result<Network, ExchangeError> {
-    let config = network_config(plan);
-    config.validate()?;
+    plan.validate().map_err(NetError::from)?;
     let malformed =
         |finding: String| ExchangeError::malformed(place, finding, "take plans.json, dataset.json and checkpoint from the same training");
     // A plan alone must not make a network of any size.
-    if config.n_parameters() > checkpoint.n_bytes() {
-        let finding = format!("a network of {} parameters, but the file has {} bytes", config.n_parameters(), checkpoint.n_bytes());
+    if plan.n_parameters() > checkpoint.n_bytes() {
+        let finding = format!("a network of {} parameters, but the file has {} bytes", plan.n_parameters(), checkpoint.n_bytes());
         return Err(malformed(finding));
     }
     let mut arrays: HashMap<String, TensorReference> = HashMap::new();
@@ -31,7 +29,7 @@ pub(super) fn network(checkpoint: &mut Checkpoint, plan: &NetworkPlan, place: &s
             arrays.insert(name.to_owned(), tensor);
         }
     }
-    let mut network = Network::zeros(&config, device)?;
+    let mut network = Network::zeros(plan, device)?;
     for parameter in network.parameters_mut().iter_mut() {
         let tensor = arrays.remove(&parameter.name).ok_or_else(|| malformed(format!("array {} is missing", parameter.name)))?;
         let mut shape: Vec<u64> = tensor.shape.clone();

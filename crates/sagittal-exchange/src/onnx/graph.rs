@@ -1,7 +1,8 @@
 //! The layers of a network as ONNX nodes, in the order in which they compute.
 
 use super::message::Message;
-use sagittal_nets::{Network, NetworkConfig, NetworkKind};
+use sagittal_data::plan::{NetworkPlan, UnetPlan};
+use sagittal_nets::Network;
 
 /// Numbers of ONNX's enumerations.
 const FLOAT: u64 = 1;
@@ -11,15 +12,15 @@ const ATTRIBUTE_INTS: u64 = 7;
 /// How the names of the heads begin, coarsest first.
 const HEADS: &str = "decoder.seg_layers.";
 
-/// `GraphProto` of a network.
-pub(super) fn graph(network: &Network) -> Message {
-    let config = network.config();
-    let mut graph = Graph { message: Message::default(), config, n_nodes: 0 };
+/// `GraphProto` of a network, which is `unet`.
+pub(super) fn graph(network: &Network, unet: &UnetPlan) -> Message {
+    let is_residual = matches!(network.plan(), NetworkPlan::ResidualUnet(_));
+    let mut graph = Graph { message: Message::default(), unet, is_residual, n_nodes: 0 };
     graph.network();
     let mut message = graph.message;
     message.text(2, "sagittal");
     // The heads of deep supervision take no part in prediction.
-    let last_head = format!("{HEADS}{}.", config.features.len() - 2);
+    let last_head = format!("{HEADS}{}.", unet.features.len() - 2);
     let used = |name: &str| !name.starts_with(HEADS) || name.starts_with(&last_head);
     for parameter in network.parameters().iter().filter(|parameter| used(&parameter.name)) {
         let mut tensor = Message::default();
@@ -30,8 +31,8 @@ pub(super) fn graph(network: &Network) -> Message {
         tensor.bytes(9, &bytes);
         message.message(5, tensor);
     }
-    message.message(11, value("image", config.input_channels));
-    message.message(12, value("logits", config.classes));
+    message.message(11, value("image", unet.input_channels));
+    message.message(12, value("logits", unet.classes));
     message
 }
 
@@ -64,7 +65,8 @@ enum Attribute<'a> {
 
 struct Graph<'a> {
     message: Message,
-    config: &'a NetworkConfig,
+    unet: &'a UnetPlan,
+    is_residual: bool,
     n_nodes: usize,
 }
 
@@ -102,53 +104,53 @@ impl Graph<'_> {
     }
 
     fn network(&mut self) {
-        let (config, is_residual) = (self.config, self.config.kind == NetworkKind::ResidualUnet);
-        let n_stages = config.features.len();
+        let (unet, is_residual) = (self.unet, self.is_residual);
+        let n_stages = unet.features.len();
         let mut x = "image".to_owned();
-        let mut channels = config.input_channels;
+        let mut channels = unet.input_channels;
         if is_residual {
-            x = self.block("encoder.stem.convs.0", &x, config.kernels[0], [1; 3], config.conv_bias);
-            channels = config.features[0];
+            x = self.block("encoder.stem.convs.0", &x, unet.kernels[0], [1; 3], unet.conv_bias);
+            channels = unet.features[0];
         }
         let mut skips = Vec::with_capacity(n_stages);
         for stage in 0..n_stages {
-            for i in 0..config.encoder_convs[stage] {
-                let stride = if i == 0 { config.strides[stage] } else { [1; 3] };
+            for i in 0..unet.encoder_convs[stage] {
+                let stride = if i == 0 { unet.strides[stage] } else { [1; 3] };
                 x = if is_residual {
                     self.residual(&format!("encoder.stages.{stage}.blocks.{i}"), &x, stage, channels, stride)
                 } else {
-                    self.block(&format!("encoder.stages.{stage}.0.convs.{i}"), &x, config.kernels[stage], stride, config.conv_bias)
+                    self.block(&format!("encoder.stages.{stage}.0.convs.{i}"), &x, unet.kernels[stage], stride, unet.conv_bias)
                 };
-                channels = config.features[stage];
+                channels = unet.features[stage];
             }
             skips.push(x.clone());
         }
         for (step, fine) in (0..n_stages - 1).rev().enumerate() {
-            let stride = config.strides[fine + 1];
+            let stride = unet.strides[fine + 1];
             let up = format!("decoder.transpconvs.{step}");
             let attributes = [("kernel_shape", Attribute::Ints(&stride)), ("strides", Attribute::Ints(&stride))];
             let (weight, bias) = (format!("{up}.weight"), format!("{up}.bias"));
-            let inputs = if config.conv_bias { vec![&*x, &*weight, &*bias] } else { vec![&*x, &*weight] };
+            let inputs = if unet.conv_bias { vec![&*x, &*weight, &*bias] } else { vec![&*x, &*weight] };
             let up = self.node("ConvTranspose", &inputs, &attributes, None);
             x = self.node("Concat", &[&up, &skips[fine]], &[("axis", Attribute::Int(1))], None);
-            for i in 0..config.decoder_convs[step] {
-                x = self.block(&format!("decoder.stages.{step}.convs.{i}"), &x, config.kernels[fine], [1; 3], config.conv_bias);
+            for i in 0..unet.decoder_convs[step] {
+                x = self.block(&format!("decoder.stages.{step}.convs.{i}"), &x, unet.kernels[fine], [1; 3], unet.conv_bias);
             }
         }
         self.conv(&format!("{HEADS}{}", n_stages - 2), &x, [1; 3], [1; 3], true, Some("logits"));
     }
 
     fn residual(&mut self, name: &str, x: &str, stage: usize, c_in: usize, stride: [usize; 3]) -> String {
-        let config = self.config;
-        let y = self.block(&format!("{name}.conv1"), x, config.kernels[stage], stride, config.conv_bias);
-        let y = self.normalised(&format!("{name}.conv2"), &y, config.kernels[stage], [1; 3], config.conv_bias);
+        let unet = self.unet;
+        let y = self.block(&format!("{name}.conv1"), x, unet.kernels[stage], stride, unet.conv_bias);
+        let y = self.normalised(&format!("{name}.conv2"), &y, unet.kernels[stage], [1; 3], unet.conv_bias);
         let mut shortcut = x.to_owned();
         let pools = stride != [1; 3];
         if pools {
             let attributes = [("kernel_shape", Attribute::Ints(&stride)), ("strides", Attribute::Ints(&stride))];
             shortcut = self.node("AveragePool", &[&shortcut], &attributes, None);
         }
-        if c_in != config.features[stage] {
+        if c_in != unet.features[stage] {
             shortcut = self.normalised(&format!("{name}.skip.{}", usize::from(pools)), &shortcut, [1; 3], [1; 3], false);
         }
         let sum = self.node("Add", &[&y, &shortcut], &[], None);
@@ -163,11 +165,11 @@ impl Graph<'_> {
     fn normalised(&mut self, name: &str, x: &str, kernel: [usize; 3], stride: [usize; 3], has_bias: bool) -> String {
         let y = self.conv(&format!("{name}.conv"), x, kernel, stride, has_bias, None);
         let inputs = [&*y, &format!("{name}.norm.weight"), &format!("{name}.norm.bias")];
-        self.node("InstanceNormalization", &inputs, &[("epsilon", Attribute::Float(self.config.norm_epsilon as f32))], None)
+        self.node("InstanceNormalization", &inputs, &[("epsilon", Attribute::Float(self.unet.norm_epsilon as f32))], None)
     }
 
     fn leaky(&mut self, x: &str) -> String {
-        self.node("LeakyRelu", &[x], &[("alpha", Attribute::Float(self.config.leaky_slope as f32))], None)
+        self.node("LeakyRelu", &[x], &[("alpha", Attribute::Float(self.unet.leaky_slope as f32))], None)
     }
 
     fn conv(&mut self, name: &str, x: &str, kernel: [usize; 3], stride: [usize; 3], has_bias: bool, output: Option<&str>) -> String {

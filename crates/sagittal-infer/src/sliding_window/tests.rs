@@ -2,12 +2,11 @@
 
 use super::*;
 use rand::SeedableRng;
-use sagittal_nets::{NetworkConfig, NetworkKind};
+use sagittal_data::plan::{NetworkPlan, UnetPlan};
 use sagittal_tensor::Tensor;
 
 fn network(classes: usize, channels: usize) -> Network {
-    let config = NetworkConfig {
-        kind: NetworkKind::Unet,
+    let plan = NetworkPlan::Unet(UnetPlan {
         input_channels: channels,
         classes,
         features: vec![4, 8],
@@ -17,10 +16,10 @@ fn network(classes: usize, channels: usize) -> Network {
         decoder_convs: vec![1],
         deep_supervision: false,
         conv_bias: true,
-        norm_epsilon: NetworkConfig::NORM_EPSILON,
-        leaky_slope: NetworkConfig::LEAKY_SLOPE,
-    };
-    Network::new(&config, &mut rand_chacha::ChaCha8Rng::seed_from_u64(1), &Device::cpu()).unwrap().for_prediction()
+        norm_epsilon: UnetPlan::NORM_EPSILON,
+        leaky_slope: UnetPlan::LEAKY_SLOPE,
+    });
+    Network::new(&plan, &mut rand_chacha::ChaCha8Rng::seed_from_u64(1), &Device::cpu()).unwrap().for_prediction()
 }
 
 fn window(mirror_axes: Vec<usize>) -> SlidingWindow {
@@ -135,10 +134,11 @@ fn blocks_of_rows_give_what_all_rows_give() {
 
 #[test]
 fn networks_of_slices_see_every_slice_by_itself() {
-    let mut config = network(2, 1).config().clone();
-    config.kernels = vec![[1, 3, 3]; 2];
-    config.strides = vec![[1; 3], [1, 2, 2]];
-    let network = Network::new(&config, &mut rand_chacha::ChaCha8Rng::seed_from_u64(1), &Device::cpu()).unwrap();
+    let mut plan = network(2, 1).plan().clone();
+    let unet = plan.unet_mut().unwrap();
+    unet.kernels = vec![[1, 3, 3]; 2];
+    unet.strides = vec![[1; 3], [1, 2, 2]];
+    let network = Network::new(&plan, &mut rand_chacha::ChaCha8Rng::seed_from_u64(1), &Device::cpu()).unwrap();
     let (shape, window) = ([1, 37, 10, 8], SlidingWindow { tile: [1, 8, 8], ..window(vec![1, 2]) });
     let data = image(shape);
     let together = all(std::slice::from_ref(&network), &data, shape, &window);

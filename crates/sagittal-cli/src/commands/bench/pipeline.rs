@@ -12,7 +12,7 @@ use sagittal_data::{
     phantom::{self, PhantomOptions},
 };
 use sagittal_infer::{Ensemble, PredictOptions};
-use sagittal_nets::{Network, NetworkConfig};
+use sagittal_nets::Network;
 use sagittal_tensor::Device;
 
 use super::{Row, timing};
@@ -58,8 +58,7 @@ fn preprocessing(dataset: &Dataset, cases: &[&Case], plan: &Plan) -> anyhow::Res
 
 /// A file to its labels on its own grid, tiles mirrored, with the network of the phantom's plan (its weights untrained).
 fn prediction(dataset: &Dataset, plan: &Plan, device: &Device) -> anyhow::Result<Row> {
-    let config: NetworkConfig = serde_json::from_value(serde_json::to_value(&plan.network)?)?;
-    let network = Network::new(&config, &mut Seed(0).stream(&[]), device)?;
+    let network = Network::new(&plan.network, &mut Seed(0).stream(&[]), device)?;
     let ensemble = Ensemble::new(vec![network], plan.clone(), device);
     let Some(case) = dataset.test.first() else { bail!("the built-in phantom has no test case") };
     let median_ms = timing::median_ms(|| {

@@ -1,7 +1,10 @@
 //! Times of a U-Net: prediction of a batch, and a whole training step.
 
-use sagittal_data::{Batch, Seed, plan::OptimizerKind};
-use sagittal_nets::{Network, NetworkConfig, NetworkKind, Outputs};
+use sagittal_data::{
+    Batch, Seed,
+    plan::{NetworkPlan, OptimizerKind, UnetPlan},
+};
+use sagittal_nets::{Network, Outputs};
 use sagittal_tensor::{Device, Tensor, TensorData};
 use sagittal_train::{Objective, Trainer, TrainerOptions};
 
@@ -24,7 +27,7 @@ const OPTIONS: TrainerOptions = TrainerOptions {
 
 /// Forward of the finest scale without a graph; and the step of a training.
 pub(super) fn time(work: &Unet, device: &Device) -> anyhow::Result<Passes> {
-    let network = Network::new(&config(work), &mut Seed(0).stream(&[]), device)?;
+    let network = Network::new(&network_plan(work), &mut Seed(0).stream(&[]), device)?;
     let batch = batch(work);
     let [n, c, z, y, x] = batch.shape;
     let input = Tensor::<5>::from_data(TensorData::new(batch.images.clone(), [n, z, y, x, c]), device.plain());
@@ -43,12 +46,11 @@ pub(super) fn time(work: &Unet, device: &Device) -> anyhow::Result<Passes> {
     Ok(Passes { forward_ms, train_ms })
 }
 
-fn config(work: &Unet) -> NetworkConfig {
+fn network_plan(work: &Unet) -> NetworkPlan {
     let n_stages = work.features.len();
     let mut strides = vec![stride(work.patch); n_stages];
     strides[0] = [1; 3];
-    NetworkConfig {
-        kind: NetworkKind::Unet,
+    NetworkPlan::Unet(UnetPlan {
         input_channels: 1,
         classes: work.classes,
         features: work.features.to_vec(),
@@ -58,9 +60,9 @@ fn config(work: &Unet) -> NetworkConfig {
         decoder_convs: vec![2; n_stages - 1],
         deep_supervision: true,
         conv_bias: true,
-        norm_epsilon: NetworkConfig::NORM_EPSILON,
-        leaky_slope: NetworkConfig::LEAKY_SLOPE,
-    }
+        norm_epsilon: UnetPlan::NORM_EPSILON,
+        leaky_slope: UnetPlan::LEAKY_SLOPE,
+    })
 }
 
 /// Noise with labels without any pattern.

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use sagittal_data::{Batch, Plan, Seed};
-use sagittal_nets::{Network, NetworkConfig};
+use sagittal_nets::Network;
 use sagittal_tensor::Device;
 use sagittal_train::Trainer;
 
@@ -17,9 +16,7 @@ const LONGEST: Duration = Duration::from_secs(4);
 
 /// Seconds of one step of training, the quickest of a few: what else the machine does only makes steps slower.
 pub(super) fn step_s(plan: &Plan, device: &Device) -> anyhow::Result<f64> {
-    let config: NetworkConfig =
-        serde_json::from_value(serde_json::to_value(&plan.network)?).context("the plan's network is not one that can be built")?;
-    let network = Network::new(&config, &mut Seed(0).stream(&[]), device)?;
+    let network = Network::new(&plan.network, &mut Seed(0).stream(&[]), device)?;
     let mut trainer = Trainer::new(network, trainer_options(plan), device.clone());
     let batch = batch(plan);
     let begin = Instant::now();

@@ -70,11 +70,11 @@ fn as_golden(plan: &Plan) -> Value {
         "batch_size": plan.batch_size,
         "patch_size": plan.patch[axes.clone()],
         "batch_dice": plan.training.batch_dice,
-        "features": plan.network.features,
-        "kernels": digits(&plan.network.kernels),
-        "strides": digits(&plan.network.strides),
-        "encoder": plan.network.encoder_convs,
-        "decoder": plan.network.decoder_convs,
+        "features": plan.network.unet().unwrap().features,
+        "kernels": digits(&plan.network.unet().unwrap().kernels),
+        "strides": digits(&plan.network.unet().unwrap().strides),
+        "encoder": plan.network.unet().unwrap().encoder_convs,
+        "decoder": plan.network.unet().unwrap().decoder_convs,
     })
 }
 
@@ -126,7 +126,7 @@ fn a_cascade_sees_the_labels_of_the_stage_before() {
     let plans = Plan::like_nnunet(&huge(), &NnunetOptions::default()).unwrap();
     let (configuration, plan) = plans.last().unwrap();
     assert_eq!((*configuration, plan.previous_stage.as_deref()), (Configuration::Cascade, Some("3d_lowres")));
-    assert_eq!((plan.network.input_channels, plan.network.classes), (3, 3));
+    assert_eq!((plan.network.input_channels(), plan.network.classes()), (3, 3));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn regions_and_the_ignore_label_count_as_nnu_net_counts_them() {
     with.regions = vec![region(&[1, 2], 1), region(&[2], 2), region(&[1], 1)];
     assert_eq!(declared_labels(&with), 5);
     let plan = Plan::like_nnunet(&with, &NnunetOptions::default()).unwrap().remove(1).1;
-    assert_eq!((plan.network.classes, plan.regions.len(), plan.ignore_label), (3, 3, Some(3)));
+    assert_eq!((plan.network.classes(), plan.regions.len(), plan.ignore_label), (3, 3, Some(3)));
     assert_eq!(plan.patch, plain.patch);
 }
 
@@ -157,5 +157,5 @@ fn what_nnu_net_cannot_plan_is_an_error_or_a_smaller_network() {
     assert!(plan.patch[1] == 1 && plan.patch[0] > 100, "{:?}", plan.patch);
     let tiny = fingerprint(&json!({ "channels": ["T1"], "labels": 2, "relative_size": 1.0, "cases": [[9, [1.0, 1.0, 1.0], [5, 6, 7]]] }));
     let plan = Plan::like_nnunet(&tiny, &NnunetOptions::default()).unwrap().remove(1).1;
-    assert_eq!(plan.network.n_stages(), 2);
+    assert_eq!(plan.network.unet().unwrap().n_stages(), 2);
 }
