@@ -223,7 +223,7 @@ fn a_time_without_a_plan_is_planned_for() {
 /// Sends the signal that Ctrl-C sends.
 #[cfg(unix)]
 fn interrupt(child: &std::process::Child) {
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap();
 }
 
 #[cfg(unix)]

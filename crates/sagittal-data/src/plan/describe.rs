@@ -127,7 +127,8 @@ impl Plan {
             Length::Epochs(epochs) => format!("{epochs} epochs of {} steps", training.iterations_per_epoch),
             Length::Time(time) => format!("{}, as many steps as that allows", time_words(time)),
         };
-        format!("{length}, {}", optimizer_words(training))
+        let mean = training.ema_decay.map_or_else(String::new, |decay| format!("; kept is a running mean of the weights, decay {decay}"));
+        format!("{length}, {}{mean}", optimizer_words(training))
     }
 
     fn augmentation_words(&self) -> String {
