@@ -64,7 +64,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, messages: &Messages) -> anyhow::Resu
     };
     let n_with = pairs.iter().filter(|pair| probabilities::file_of(pair).is_file()).count();
     if !truth.regions.is_empty() && n_with > 0 {
-        messages.say("note: the labels make up regions, whose probabilities are not scored");
+        messages.say("note: regions are scored as unions of labels; the probabilities of regions are not");
     } else if n_with > 0 && n_with < pairs.len() {
         messages.say(format_args!(
             "note: only {n_with} of {} predictions have probabilities beside them (CASE.npz); those are scored",

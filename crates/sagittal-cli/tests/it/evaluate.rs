@@ -250,8 +250,8 @@ fn a_data_set_says_what_is_not_scored_and_what_its_regions_consist_of() {
     fs::write(place.path().join("set/dataset.json"), description(regions)).unwrap();
     let classes = vec![Volume::filled([8; 3], 0.5_f32); 2];
     io::write_probabilities(&place.path().join("p/a.npz"), &classes).unwrap();
-    let call = sagittal(place.path(), &["evaluate", "p", "set/labelsTr"]).exits(0).says("whose probabilities are not scored");
-    call.prints("1 label 1").prints("2 core");
+    let call = sagittal(place.path(), &["evaluate", "p", "set/labelsTr"]).exits(0).says("the probabilities of regions are not");
+    call.prints("1 whole").prints("2 core");
 }
 
 #[test]

@@ -273,7 +273,7 @@ mod tests {
                 change: |plan| plan.regions = vec![Region { name: "whole".into(), values: vec![1, 2], painted: 1 }],
                 message: "network.classes is 3, expected 1, the number of regions",
             },
-            Case { change: |plan| plan.training.ema_decay = Some(1.0), message: "training.ema_decay is 1, expected 0 to 0.999999" },
+            Case { change: |plan| plan.training.ema_decay = Some(1.0), message: "training.ema_decay is 1.0, expected 0 to 0.999999" },
             Case { change: |plan| plan.ignore_label = Some(2), message: "ignore_label is 2, expected 3" },
             Case { change: |plan| plan.previous_stage = Some("../x".into()), message: "previous_stage is \"../x\"" },
             Case {
