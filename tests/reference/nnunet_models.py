@@ -20,6 +20,10 @@ because every voxel is near a border. `nnunet_agreement.py` then predicts with n
 | folds | two folds |
 | old_plans | plans.json as nnU-Net before 2.3 wrote it |
 | lowres, cascade | the two stages of a cascade |
+| oriented, nrrd | the trained golden; axes of the file permuted and flipped; another format |
+| flat, grey | the trained golden of slices, on 2-D NIfTI and on PNG |
+| postprocessed | the trained golden, with the two kinds of steps that nnU-Net's post-processing has |
+| ensemble | the trained goldens in 3-D and 2-D |
 """
 
 import copy
@@ -31,6 +35,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 import torch
+from batchgenerators.utilities.file_and_folder_operations import save_pickle
+from nnunetv2.postprocessing.remove_connected_components import remove_all_but_largest_component_from_segmentation
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
@@ -171,3 +177,59 @@ p["configurations"]["3d_lowres"] = low
 p["configurations"]["3d_cascade_fullres"] = {"inherits_from": "3d_fullres", "previous_stage": "3d_lowres"}
 save("lowres", p, DATASET, "3d_lowres", 3, volumes("hippocampus_003", "two_tiles", "slices_4mm"), (0, 1, 2))
 save("cascade", p, DATASET, "3d_cascade_fullres", 3, volumes("hippocampus_003", "two_tiles", "slices_4mm"), (0, 1, 2), channels=3)
+
+
+def golden(name, source, plans=None, dataset=None, place="model"):
+    """A golden's trained model with other plans.json and dataset.json."""
+    folder = OUT / name
+    shutil.rmtree(folder / place, ignore_errors=True)
+    (folder / "inputs").mkdir(parents=True, exist_ok=True)
+    shutil.copytree(SHARED / "goldens" / source / "model", folder / place)
+    for file, content in [("plans.json", plans), ("dataset.json", dataset)]:
+        if content:
+            (folder / place / file).write_text(json.dumps(content, indent=1))
+    print(name)
+    return folder
+
+
+folder = golden("oriented", "hippocampus-3d")
+nrrd = golden("nrrd", "hippocampus-3d", dataset=DATASET | {"file_ending": ".nrrd"})
+for path in volumes("hippocampus_003", "spacing_084", "slices_4mm", "oblique"):
+    image = sitk.ReadImage(str(path[0]))
+    case = path[1].removesuffix("_0000.nii.gz")
+    if case.startswith("hippocampus"):
+        # The same arrays that are said to lie in other directions; nnU-Net does not look at those.
+        for i, matrix in enumerate([(-1, 0, 0, 0, -1, 0, 0, 0, 1), (0, 0, 1, 1, 0, 0, 0, 1, 0), (0, 1, 0, -1, 0, 0, 0, 0, 1)]):
+            turned = sitk.Image(image)
+            turned.SetDirection(matrix)
+            sitk.WriteImage(turned, str(folder / f"inputs/{case}_direction{i}_0000.nii.gz"))
+    # Arrays that are stored in another order, their directions with them.
+    sitk.WriteImage(sitk.PermuteAxes(image, [2, 0, 1]), str(folder / f"inputs/{case}_zxy_0000.nii.gz"))
+    sitk.WriteImage(sitk.Flip(sitk.PermuteAxes(image, [1, 0, 2]), [True, False, True]), str(folder / f"inputs/{case}_flipped_0000.nii.gz"))
+    sitk.WriteImage(sitk.Flip(image, [False, True, True]), str(nrrd / f"inputs/{case}_0000.nrrd"))
+
+flat, grey = copy.deepcopy(PLANS), copy.deepcopy(PLANS)
+flat |= json.loads((SHARED / "goldens/hippocampus-2d/model/plans.json").read_text())
+flat |= {"original_median_spacing_after_transp": [999.0, 1.0, 1.0], "original_median_shape_after_transp": [1, 50, 35]}
+grey = copy.deepcopy(flat) | {"image_reader_writer": "NaturalImage2DIO"}
+flat_folder = golden("flat", "hippocampus-2d", flat)
+grey_folder = golden("grey", "hippocampus-2d", grey, DATASET | {"file_ending": ".png"})
+for path, file in volumes("hippocampus_003", "slices_4mm", "spacing_084"):
+    image = sitk.Cast(sitk.ReadImage(str(path)), sitk.sitkFloat32)
+    case = file.removesuffix("_0000.nii.gz")
+    for z in range(image.GetSize()[2] // 3, 2 * image.GetSize()[2] // 3, 2):
+        sitk.WriteImage(image[:, :, z], str(flat_folder / f"inputs/{case}_{z:02}_0000.nii.gz"))
+        sitk.WriteImage(sitk.Cast(sitk.RescaleIntensity(image[:, :, z], 0, 255), sitk.sitkUInt8), str(grey_folder / f"inputs/{case}_{z:02}_0000.png"))
+
+folder = golden("postprocessed", "hippocampus-3d")
+steps = [remove_all_but_largest_component_from_segmentation] * 2
+arguments = [{"labels_or_regions": [1, 2]}, {"labels_or_regions": 2}]
+save_pickle((steps, arguments), str(folder / "model/postprocessing.pkl"))
+(folder / "model/postprocessing.json").write_text(json.dumps({"postprocessing_fns": [s.__name__ for s in steps], "postprocessing_kwargs": arguments}))
+for path, file in volumes():
+    shutil.copy(path, folder / "inputs" / file)
+
+golden("ensemble", "hippocampus-3d", place="model/a")
+golden("ensemble", "hippocampus-2d", place="model/b")
+for path, file in volumes("hippocampus_001", "slices_4mm", "spacing_084", "permuted"):
+    shutil.copy(path, OUT / "ensemble/inputs" / file)

@@ -56,6 +56,14 @@ impl WrongUse {
         }
     }
 
+    /// Refuses to write a file of a kind over a folder or over a file of another kind, told by its ending.
+    pub(crate) fn unless_replaceable(path: &std::path::Path, extension: &str) -> Result<(), Self> {
+        if path.is_file() && path.extension().is_none_or(|own| own != extension) {
+            return Err(Self(format!("{} is there already and no .{extension} file; name another file with -o", path.display())));
+        }
+        Self::if_folder(path)
+    }
+
     /// Refuses a folder where a file is to be written.
     pub(crate) fn if_folder(path: &std::path::Path) -> Result<(), Self> {
         if path.is_dir() { Err(Self(format!("{} is a folder; name a file with -o", path.display()))) } else { Ok(()) }

@@ -63,7 +63,11 @@ impl Checkpoint {
             return Ok(Self { place: place.to_owned(), heap, root, storages: Storages::Legacy(legacy), n_bytes });
         }
         let malformed = |finding: String| ExchangeError::malformed(place, finding, CURE);
-        let mut archive = ZipArchive::new(source).map_err(|error| malformed(format!("not a file of torch.save ({error})")))?;
+        let is_zip = start.starts_with(b"PK\x03\x04");
+        let mut archive = ZipArchive::new(source).map_err(|error| match is_zip {
+            true => malformed(format!("it breaks off after {n_bytes} bytes, or its end is damaged ({error})")),
+            false => malformed(format!("not a file of torch.save ({error})")),
+        })?;
         let names = names(&archive, place)?;
         let stem = names.iter().filter_map(|name| name.strip_suffix("/data.pkl")).min_by_key(|stem| stem.len());
         let stem = stem.ok_or_else(|| malformed("not a file of torch.save (it holds no data.pkl)".into()))?.to_owned();

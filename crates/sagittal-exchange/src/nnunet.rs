@@ -18,4 +18,4 @@ mod tree;
 mod weights;
 
 pub use export::export;
-pub use model::{Chosen, Model, Which};
+pub use model::{Chosen, Model, PROGRAM, Which};

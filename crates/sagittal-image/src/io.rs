@@ -25,7 +25,7 @@ use fault::Fault;
 pub use format::{Format, image_stem};
 pub use header::SourceHeader;
 use nifti::Packing;
-pub use probabilities::{ProbabilityReader, read_probabilities, write_probabilities};
+pub use probabilities::{ProbabilityReader, read_probabilities, write_probabilities, write_probabilities_by_class};
 
 use crate::{Geometry, Image, ImageError, LabelMap, Volume};
 

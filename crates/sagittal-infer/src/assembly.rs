@@ -3,17 +3,19 @@
 //! Slices come in order on the network's grid, are brought to the input's spacing as they come, and are decided and
 //! forgotten. The label is decided after resampling, not before, which would cost accuracy at borders.
 
-use crate::{decision::Decision, soft::Promise};
+use crate::{decision::Decision, probabilities::OnDisk, soft::Promise};
 use rayon::prelude::*;
 use sagittal_image::{Tap, Volume};
 use std::ops::Range;
 
 /// What is known of every voxel in the end, `[Z, Y, X]` each.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct OnCrop {
     pub(crate) labels: Volume<u16>,
-    /// `[K]`, if they were asked for.
-    pub(crate) probabilities: Option<Vec<Volume<f32>>>,
+    /// If they were asked for.
+    pub(crate) probabilities: Option<OnDisk>,
+    /// Why probabilities could not be kept.
+    pub(crate) failure: Option<std::io::Error>,
     /// If it was asked for.
     pub(crate) uncertainty: Option<UncertaintyOnCrop>,
 }

@@ -6,8 +6,9 @@ use crate::{
     cost::Work,
     decision::Decision,
     ensemble::{Prediction, Uncertainty},
+    probabilities::{OnDisk, Probabilities, failed},
     sliding_window::{SlidingWindow, View},
-    soft::{Head, Promise},
+    soft::Promise,
 };
 use sagittal_data::{
     Plan,
@@ -37,6 +38,8 @@ pub struct Cost {
     pub bytes: u64,
     /// Blocks of rows in which the image is worked on, to stay within the limit.
     pub n_blocks: usize,
+    /// Bytes of the disk, for a time: probabilities are not held in memory.
+    pub disk_bytes: u64,
 }
 
 impl Committee {
@@ -97,14 +100,23 @@ impl Committee {
         let [_, working @ ..] = shape;
         let on_crop = restore.shape_before_resampling();
         let taps = probability_taps(working, on_crop, restore.working_spacing_mm.zip(restore.spacing_mm));
-        let n_soft = self.n_soft(options);
         let network = self.networks[0].plan();
-        let work = Work { window: &window, network, n_networks: self.networks.len(), n_channels, n_voxels, working, taps: &taps, n_soft };
+        let work = Work {
+            window: &window,
+            network,
+            n_networks: self.networks.len(),
+            n_channels,
+            n_voxels,
+            working,
+            taps: &taps,
+            wants: options.into(),
+        };
         let n_rows = self.rows_within(&work, options)?;
         let volume = || Volume::filled(on_crop, 0.0);
         let mut result = OnCrop {
             labels: Volume::filled(on_crop, 0),
-            probabilities: options.probabilities.then(|| (0..self.decision.n_classes()).map(|_| volume()).collect()),
+            probabilities: options.probabilities.then(|| OnDisk::new(self.decision.n_classes(), on_crop)).transpose()?,
+            failure: None,
             uncertainty: options.uncertainty.then(|| UncertaintyOnCrop {
                 entropy: volume(),
                 disagreement: volume(),
@@ -127,16 +139,16 @@ impl Committee {
             }
         }
         drop(data);
-        let OnCrop { labels, probabilities, uncertainty } = result;
-        // Outside of what was cut out there is background, for sure.
-        let outside = |class: usize| if class == 0 && self.decision.head == Head::Classes { 1.0 } else { 0.0 };
-        let soft = |volume: Volume<f32>, fill| restore.to_original(&volume, fill);
+        let OnCrop { labels, probabilities, failure, uncertainty } = result;
+        if let Some(error) = failure {
+            return Err(failed(error));
+        }
         Ok(Prediction {
             labels: restore.labels_to_original(&labels),
-            probabilities: probabilities.map(|classes| classes.into_iter().enumerate().map(|(k, class)| soft(class, outside(k))).collect()),
+            probabilities: probabilities.map(|numbers| Probabilities::on_crop(numbers, restore, self.decision.head)),
             uncertainty: uncertainty.map(|found| Uncertainty {
-                entropy: soft(found.entropy, 0.0),
-                disagreement: soft(found.disagreement, 0.0),
+                entropy: restore.to_original(&found.entropy, 0.0),
+                disagreement: restore.to_original(&found.disagreement, 0.0),
                 expected_dice: found.promise.dice(self.decision.head),
             }),
         })
@@ -169,10 +181,11 @@ impl Committee {
             n_voxels: grid.n_voxels(),
             working,
             taps: &taps,
-            n_soft: self.n_soft(options),
+            wants: options.into(),
         };
         let n_rows = self.rows_within(&work, options)?;
-        Ok(Cost { bytes: work.bytes(n_rows), n_blocks: work.blocks(n_rows).count() })
+        let disk_bytes = if options.probabilities { 4 * (grid.n_voxels() * self.decision.n_classes()) as u64 } else { 0 };
+        Ok(Cost { bytes: work.bytes(n_rows), n_blocks: work.blocks(n_rows).count(), disk_bytes })
     }
 
     fn rows_within(&self, work: &Work<'_>, options: PredictOptions) -> Result<usize, InferError> {
@@ -181,11 +194,6 @@ impl Committee {
             needed_bytes: work.bytes(1),
             limit_bytes: options.memory_bytes.unwrap_or(u64::MAX),
         })
-    }
-
-    fn n_soft(&self, options: PredictOptions) -> usize {
-        let probabilities = if options.probabilities { self.decision.n_classes() } else { 0 };
-        probabilities + if options.uncertainty { 2 } else { 0 }
     }
 
     fn window(&self, options: PredictOptions) -> SlidingWindow {

@@ -1,10 +1,11 @@
 //! What a prediction takes of memory, and how it is made to fit.
 //!
 //! Besides the image and the label map a prediction holds the sums of the slices that tiles still add to and three slices
-//! of the input's size, all with a number per class. Where that is too much, the image is worked on in blocks of rows, and
+//! of the input's size, all with a number per class. Probabilities lie on the disk. Where that is too much, the image is worked on in blocks of rows, and
 //! the tiles that reach into two blocks are predicted twice.
 
 use crate::{
+    PredictOptions,
     assembly::rows_needed,
     sliding_window::{SlidingWindow, tiles_per_batch},
 };
@@ -31,8 +32,20 @@ pub(crate) struct Work<'a> {
     pub(crate) working: [usize; 3],
     /// From there to the input's spacing.
     pub(crate) taps: &'a [Vec<Tap>; 3],
-    /// Volumes of `f32` that are kept beside the labels.
-    pub(crate) n_soft: usize,
+    pub(crate) wants: Wants,
+}
+
+/// What is wanted beside the labels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wants {
+    probabilities: bool,
+    uncertainty: bool,
+}
+
+impl From<PredictOptions> for Wants {
+    fn from(options: PredictOptions) -> Self {
+        Self { probabilities: options.probabilities, uncertainty: options.uncertainty }
+    }
 }
 
 impl Work<'_> {
@@ -47,11 +60,14 @@ impl Work<'_> {
         let rows_in = self.blocks(n_rows).map(|rows| rows_needed(&self.taps[1], &rows).len()).max().unwrap_or(0);
         let front = self.window.tile[0].min(self.working[0]) as f64 * rows_in as f64 * self.working[2] as f64;
         let slices = 3.0 * n_rows as f64 * self.taps[2].len() as f64;
-        let soft = self.n_soft as f64 + if self.n_soft > 0 { 2.0 } else { 0.0 };
-        // Labels of two bytes in three forms while they are turned back.
+        // Entropy and disagreement; while one of them is turned back it is there in three forms, labels of two bytes are, too.
+        let soft = if self.wants.uncertainty { 4.0 } else { 0.0 };
         let held = F32 * (working * self.network.input_channels() as f64 + input * soft) + 6.0 * input;
-        let predicting = held + F32 * n_values * (front + slices) + self.network_bytes();
-        (PROGRAM_BYTES + preprocessing.max(predicting)) as u64
+        // Beside its values each voxel of the front has the sum of its weights.
+        let predicting = held + F32 * (n_values * (front + slices) + front) + self.network_bytes();
+        // A class at a time comes from the disk, is turned back and written.
+        let writing = if self.wants.probabilities { F32 * input * (4.0 + soft / 2.0) + 2.0 * input } else { 0.0 };
+        (PROGRAM_BYTES + preprocessing.max(predicting).max(writing)) as u64
     }
 
     fn n_working(&self) -> f64 {

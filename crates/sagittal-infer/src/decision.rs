@@ -32,6 +32,11 @@ impl Decision {
         self.values.len()
     }
 
+    /// What a class or region is called in the label map.
+    pub(crate) fn value(&self, class: usize) -> u16 {
+        self.values[class]
+    }
+
     /// The label of a voxel: that of the highest value, the first of several; or that of the last region whose value lies
     /// above `threshold`, 0 for logits and one half for probabilities.
     pub(crate) fn label(&self, values: &[f32], threshold: f32) -> u16 {
@@ -69,11 +74,9 @@ impl Decision {
             logits.iter_mut().for_each(|logit| *logit *= sharpness);
             head.probabilities(logits);
         });
-        if let Some(classes) = &mut result.probabilities {
-            classes.par_iter_mut().enumerate().for_each(|(k, class)| {
-                let voxels = class.voxels_mut()[place.clone()].iter_mut();
-                voxels.zip(values.chunks_exact(n_values)).for_each(|(to, voxel)| *to = voxel[k]);
-            });
+        if let (Some(on_disk), None) = (&result.probabilities, &result.failure) {
+            let put = |class| on_disk.put(class, place.start, &mut values.chunks_exact(n_values).map(|voxel: &[f32]| voxel[class]));
+            result.failure = (0..k).try_for_each(put).err();
         }
         if let Some(uncertainty) = &mut result.uncertainty {
             let entropies = &mut uncertainty.entropy.voxels_mut()[place.clone()];

@@ -3,7 +3,9 @@
 use crate::{
     Cost, InferError,
     committee::Committee,
+    decision::Decision,
     postprocess::keep_largest,
+    probabilities::{OnDisk, Probabilities, failed},
     soft::{Head, Promise},
 };
 use sagittal_data::Plan;
@@ -22,7 +24,7 @@ pub struct PredictOptions {
     pub mirror: bool,
     /// Distance between tiles as a part of a tile.
     pub step_fraction: f64,
-    /// Whether the probabilities are wanted: a number per class and voxel.
+    /// Whether the probabilities are wanted: a number per class and voxel, which lie on the disk.
     pub probabilities: bool,
     /// Whether it is wanted how sure the labels are.
     pub uncertainty: bool,
@@ -38,12 +40,12 @@ impl Default for PredictOptions {
 }
 
 /// What was found, on the input's own grid.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Prediction {
     /// The label of every voxel.
     pub labels: Volume<u16>,
-    /// The probability of every class, or of every region, `[K]`; `None` if not asked for.
-    pub probabilities: Option<Vec<Volume<f32>>>,
+    /// The probability of every class, or of every region; `None` if not asked for.
+    pub probabilities: Option<Probabilities>,
     /// How sure the labels are; `None` if not asked for.
     pub uncertainty: Option<Uncertainty>,
 }
@@ -177,15 +179,20 @@ impl Ensemble {
     pub fn cost(&self, grid: &Geometry, options: PredictOptions) -> Result<Cost, InferError> {
         let n_committees = self.committees.len().max(self.lower.len());
         let options = PredictOptions { probabilities: options.probabilities || n_committees > 1, ..options };
-        let mut most = Cost { bytes: 0, n_blocks: 1 };
+        let mut most = Cost { bytes: 0, n_blocks: 1, disk_bytes: 0 };
         for committee in self.lower.iter().chain(&self.committees) {
             let mut cost = committee.cost(grid, options)?;
             if n_committees > 1 {
-                // The sum of the probabilities, and the image kept for the next.
-                let volumes = committee.decision().n_classes() + self.plan().channels.len();
+                // The image is kept for the next, and what the ones before are unsure of.
+                let volumes = self.plan().channels.len() + if options.uncertainty { 2 * n_committees } else { 0 };
                 cost.bytes += 4 * (grid.n_voxels() * volumes) as u64;
+                cost.disk_bytes *= n_committees as u64 + 1;
             }
-            most = Cost { bytes: most.bytes.max(cost.bytes), n_blocks: most.n_blocks.max(cost.n_blocks) };
+            most = Cost {
+                bytes: most.bytes.max(cost.bytes),
+                n_blocks: most.n_blocks.max(cost.n_blocks),
+                disk_bytes: most.disk_bytes.max(cost.disk_bytes),
+            };
         }
         Ok(most)
     }
@@ -208,78 +215,82 @@ fn together(
     }
     let wanted = PredictOptions { probabilities: true, ..options };
     let mut image = Some(image);
-    let mut sums: Option<Sums> = None;
+    let mut members = Vec::with_capacity(committees.len());
     for (i, committee) in committees.iter().enumerate() {
         let last = i + 1 == committees.len();
         let own = if last { image.take() } else { image.clone() };
         let Some(own) = own else { break };
-        let one = committee.predict(case, own, lower, wanted, progress)?;
-        let soft = Sums::of(one, committee.decision().head);
-        sums = Some(match sums {
-            None => soft,
-            Some(so_far) => so_far.plus(soft),
-        });
+        let Prediction { probabilities, uncertainty, .. } = committee.predict(case, own, lower, wanted, progress)?;
+        members.extend(probabilities.map(|probabilities| Member { probabilities, uncertainty }));
     }
-    let Some(sums) = sums else { return Err(InferError::NoModel) };
-    let mut prediction = sums.decided(first, committees.len());
+    let mut prediction = mean(members, first.decision(), committees[0].decision().n_classes(), options)?;
     prediction.labels = keep_largest(prediction.labels, &first.plan().postprocessing);
-    if !options.probabilities {
-        prediction.probabilities = None;
-    }
     Ok(prediction)
 }
 
-/// Probabilities of several committees, added up.
-struct Sums {
-    head: Head,
-    /// `[K]`.
-    probabilities: Vec<Volume<f32>>,
-    /// Of each committee's disagreement minus its entropy.
-    uncertainty: Option<Volume<f32>>,
+/// What one of several committees says.
+struct Member {
+    probabilities: Probabilities,
+    uncertainty: Option<Uncertainty>,
 }
 
-impl Sums {
-    fn of(prediction: Prediction, head: Head) -> Self {
-        let uncertainty = prediction.uncertainty.map(|found| {
-            let mut difference = found.disagreement;
-            difference.voxels_mut().iter_mut().zip(found.entropy.voxels()).for_each(|(d, entropy)| *d -= entropy);
-            difference
-        });
-        Self { head, probabilities: prediction.probabilities.unwrap_or_default(), uncertainty }
+/// The mean of the probabilities of all members, and its labels; one class is in memory at a time.
+fn mean(members: Vec<Member>, decision: &Decision, n_classes: usize, options: PredictOptions) -> Result<Prediction, InferError> {
+    let share = 1.0 / members.len() as f32;
+    let head = decision.head;
+    let mean_of = |class: usize| -> Result<Volume<f32>, InferError> {
+        let mut sum = members[0].probabilities.class(class)?;
+        for member in &members[1..] {
+            let other = member.probabilities.class(class)?;
+            sum.voxels_mut().iter_mut().zip(other.voxels()).for_each(|(sum, value)| *sum += value);
+        }
+        sum.voxels_mut().iter_mut().for_each(|value| *value *= share);
+        Ok(sum)
+    };
+    let first = mean_of(0)?;
+    let shape = first.shape();
+    let kept = options.probabilities.then(|| OnDisk::new(n_classes, shape)).transpose()?;
+    // The background of classes; no region.
+    let mut labels = Volume::filled(shape, if head == Head::Classes { decision.value(0) } else { 0 });
+    let mut highest = first;
+    let mut entropy = options.uncertainty.then(|| Volume::filled(shape, 0.0f32));
+    for class in 0..n_classes {
+        let probabilities = mean_of(class)?;
+        for ((label, highest), p) in labels.voxels_mut().iter_mut().zip(highest.voxels_mut()).zip(probabilities.voxels()) {
+            // As `Decision::label`: the first of the highest, or the last region that holds more than half.
+            if if head == Head::Classes { *p > *highest } else { *p > 0.5 } {
+                (*label, *highest) = (decision.value(class), *p);
+            }
+        }
+        if let Some(entropy) = &mut entropy {
+            let voxels = entropy.voxels_mut().iter_mut().zip(probabilities.voxels());
+            voxels.for_each(|(sum, p)| *sum += head.entropy_part(*p, n_classes));
+        }
+        if let Some(kept) = &kept {
+            kept.put(class, 0, &mut probabilities.voxels().iter().copied()).map_err(failed)?;
+        }
     }
-
-    fn plus(mut self, other: Self) -> Self {
-        let mine = self.probabilities.iter_mut().chain(&mut self.uncertainty);
-        for (sum, volume) in mine.zip(other.probabilities.iter().chain(&other.uncertainty)) {
-            sum.voxels_mut().iter_mut().zip(volume.voxels()).for_each(|(sum, value)| *sum += value);
-        }
-        self
-    }
-
-    /// The mean of `n` and its labels.
-    fn decided(mut self, by: &Committee, n: usize) -> Prediction {
-        let share = 1.0 / n as f32;
-        for volume in self.probabilities.iter_mut().chain(&mut self.uncertainty) {
-            volume.voxels_mut().iter_mut().for_each(|value| *value *= share);
-        }
-        let shape = self.probabilities[0].shape();
-        let mut labels = Volume::filled(shape, 0u16);
-        let mut entropy = Volume::filled(shape, 0.0f32);
-        let mut voxel = vec![0.0; self.probabilities.len()];
-        let mut promise = Promise::new(by.decision().n_classes());
-        for (i, (label, entropy)) in labels.voxels_mut().iter_mut().zip(entropy.voxels_mut()).enumerate() {
-            voxel.iter_mut().zip(&self.probabilities).for_each(|(value, class)| *value = class.voxels()[i]);
-            *label = by.decision().label(&voxel, 0.5);
-            *entropy = self.head.entropy(&voxel);
-            promise.add(self.head, &voxel);
-        }
-        let uncertainty = self.uncertainty.map(|mut disagreement| {
+    let uncertainty = match entropy {
+        None => None,
+        Some(entropy) => {
+            let mut promise = Promise::new(n_classes);
+            for class in 0..n_classes {
+                let (probabilities, value) = (mean_of(class)?, decision.value(class));
+                let is_decided = |label: u16, p: f32| if head == Head::Classes { label == value } else { p > 0.5 };
+                let voxels = labels.voxels().iter().zip(probabilities.voxels());
+                voxels.for_each(|(label, p)| promise.add_class(class, *p, is_decided(*label, *p)));
+            }
             // The information of all members about each other: what the committees share and what is within each.
-            disagreement.voxels_mut().iter_mut().zip(entropy.voxels()).for_each(|(d, h)| *d = (*d + h).max(0.0));
-            Uncertainty { entropy, disagreement, expected_dice: promise.dice(self.head) }
-        });
-        Prediction { labels, probabilities: Some(self.probabilities), uncertainty }
-    }
+            let mut disagreement = entropy.clone();
+            for found in members.iter().filter_map(|member| member.uncertainty.as_ref()) {
+                let voxels = disagreement.voxels_mut().iter_mut().zip(found.disagreement.voxels()).zip(found.entropy.voxels());
+                voxels.for_each(|((sum, within), entropy)| *sum += share * (within - entropy));
+            }
+            disagreement.voxels_mut().iter_mut().for_each(|value| *value = value.max(0.0));
+            Some(Uncertainty { entropy, disagreement, expected_dice: promise.dice(head) })
+        }
+    };
+    Ok(Prediction { labels, probabilities: kept.map(Probabilities::on_grid), uncertainty })
 }
 
 /// Whether models see the same tiles of an image.
@@ -426,7 +437,8 @@ mod tests {
         let found = found.unwrap();
         assert!(last.0 == last.1 && n_calls > 1, "{last:?}");
         assert_eq!(found.labels, expected.labels);
-        for (a, b) in found.probabilities.unwrap().iter().zip(&expected.probabilities.unwrap()) {
+        for class in 0..3 {
+            let [a, b] = [&found, &expected].map(|of| of.probabilities.as_ref().unwrap().class(class).unwrap());
             assert!(a.voxels().iter().zip(b.voxels()).all(|(a, b)| (a - b).abs() < 1e-5));
         }
         let nothing = PredictOptions { memory_bytes: Some(1), ..all };

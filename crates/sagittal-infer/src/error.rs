@@ -46,6 +46,15 @@ pub enum InferError {
         /// Bytes it may take.
         limit_bytes: u64,
     },
+    /// Probabilities, which are not held in memory, could not be kept.
+    #[error(
+        "cannot keep the probabilities in the folder for temporary files; free room there, or name another folder in the environment variable TMPDIR"
+    )]
+    Scratch {
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// Whoever asked for the prediction does not want it any more.
     #[error("not predicted: stopped on request")]
     Stopped,

@@ -3,7 +3,7 @@
 //! Tiles come in the order of their first slice. Once no further tile begins before a slice, its sums are final, and the
 //! slice is handed on and forgotten: memory grows with the thickness of a tile, not with that of the image.
 
-use crate::importance::{axis_totals, axis_weights};
+use crate::importance::weights;
 use rayon::prelude::*;
 use std::{collections::VecDeque, ops::Range};
 
@@ -46,41 +46,37 @@ pub(crate) struct Front {
     rows: Range<usize>,
     n_x: usize,
     n_values: usize,
-    below: [usize; 3],
-    weights: [Vec<f32>; 3],
-    totals: [Vec<f32>; 3],
+    /// Of a tile's voxels, `[Z, Y, X]`.
+    weights: Vec<f32>,
     /// Slice of the image that `slices[0]` is.
     first: usize,
-    /// `[Y, X, V]` each.
-    slices: VecDeque<Vec<f32>>,
-    spare: Vec<Vec<f32>>,
+    slices: VecDeque<Slice>,
+    spare: Vec<Slice>,
+}
+
+/// Sums of one slice.
+struct Slice {
+    /// Values times weights, `[Y, X, V]`.
+    sums: Vec<f32>,
+    /// Weights, `[Y, X]`.
+    totals: Vec<f32>,
 }
 
 impl Front {
-    /// Sums of `n_values` for each voxel of the rows `rows` and all `n_x` columns, with nothing added yet. `starts` are
-    /// those of the tiles in the image padded by `below`, for each axis.
-    pub(crate) fn new(
-        rows: Range<usize>,
-        n_x: usize,
-        n_values: usize,
-        tile: [usize; 3],
-        padded: [usize; 3],
-        below: [usize; 3],
-        starts: &[Vec<usize>; 3],
-    ) -> Self {
-        let weights: [Vec<f32>; 3] = std::array::from_fn(|a| axis_weights(tile[a]));
-        let totals = std::array::from_fn(|a| axis_totals(padded[a], &starts[a], &weights[a]));
-        Self { rows, n_x, n_values, below, weights, totals, first: 0, slices: VecDeque::new(), spare: Vec::new() }
+    /// Sums of `n_values` for each voxel of the rows `rows` and all `n_x` columns, with nothing added yet.
+    pub(crate) fn new(rows: Range<usize>, n_x: usize, n_values: usize, tile: [usize; 3]) -> Self {
+        Self { rows, n_x, n_values, weights: weights(tile), first: 0, slices: VecDeque::new(), spare: Vec::new() }
     }
 
     /// Makes room up to slice `end` of the image.
     pub(crate) fn reach(&mut self, end: usize) {
-        let len = self.rows.len() * self.n_x * self.n_values;
+        let n_voxels = self.rows.len() * self.n_x;
         while self.first + self.slices.len() < end {
             let slice = self.spare.pop().map_or_else(
-                || vec![0.0; len],
+                || Slice { sums: vec![0.0; n_voxels * self.n_values], totals: vec![0.0; n_voxels] },
                 |mut slice| {
-                    slice.fill(0.0);
+                    slice.sums.fill(0.0);
+                    slice.totals.fill(0.0);
                     slice
                 },
             );
@@ -102,11 +98,14 @@ impl Front {
         touched.for_each(|(i, slice)| {
             let z = tile_z + first + i - zs.start;
             for (row, y) in ys.clone().zip(tile_y..) {
-                let row_weight = share * weights[0][z] * weights[1][y];
+                let weights = &weights[(z * n_y + y) * n_x + tile_x..][..xs.len()];
                 let from = &values[(at(0, z, n_z) * n_y + at(1, y, n_y)) * n_x * n_values..][..n_x * n_values];
-                let to = &mut slice[((row - rows.start) * columns + xs.start) * n_own..][..xs.len() * n_own];
-                for (x, sums) in (tile_x..).zip(to.chunks_exact_mut(n_own)) {
-                    let weight = row_weight * weights[2][x];
+                let place = (row - rows.start) * columns + xs.start;
+                let to = slice.sums[place * n_own..][..xs.len() * n_own].chunks_exact_mut(n_own);
+                let totals = &mut slice.totals[place..][..xs.len()];
+                for (x, ((sums, total), weight)) in (tile_x..).zip(to.zip(totals).zip(weights)) {
+                    let weight = share * weight;
+                    *total += weight;
                     let voxel = &from[at(2, x, n_x) * n_values..][..n_values];
                     sums.iter_mut().zip(voxel).for_each(|(sum, value)| *sum += weight * value);
                 }
@@ -118,17 +117,13 @@ impl Front {
     pub(crate) fn finish(&mut self, end: usize, sink: &mut dyn FnMut(&[f32])) {
         while self.first < end {
             let Some(mut slice) = self.slices.pop_front() else { return };
-            // The weights of all tiles together are a product, because tiles lie on a grid.
-            let z_total = self.totals[0][self.first + self.below[0]];
-            let (columns, n_values) = (&self.totals[2][self.below[2]..], self.n_values);
-            let y_totals = &self.totals[1][self.rows.start + self.below[1]..];
-            slice.par_chunks_mut(self.n_x * n_values).zip(y_totals).for_each(|(row, y_total)| {
-                for (voxel, x_total) in row.chunks_exact_mut(n_values).zip(columns) {
-                    let total = z_total * y_total * x_total;
+            let n_values = self.n_values;
+            slice.sums.par_chunks_mut(self.n_x * n_values).zip(slice.totals.par_chunks(self.n_x)).for_each(|(row, totals)| {
+                for (voxel, total) in row.chunks_exact_mut(n_values).zip(totals) {
                     voxel.iter_mut().for_each(|value| *value /= total);
                 }
             });
-            sink(&slice);
+            sink(&slice.sums);
             self.spare.push(slice);
             self.first += 1;
         }

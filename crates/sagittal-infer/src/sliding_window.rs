@@ -66,10 +66,10 @@ impl SlidingWindow {
     ) -> ControlFlow<()> {
         let [_, size @ ..] = view.shape;
         assert_eq!(view.data.len(), view.shape.iter().product::<usize>(), "data of an image");
-        let (padded, below, starts) = self.layout(size);
+        let (below, starts) = self.layout(size);
         let n_classes = view.networks[0].plan().classes();
         let n_values = n_classes + usize::from(self.disagreement);
-        let mut front = Front::new(rows.clone(), size[2], n_values, self.tile, padded, below, &starts);
+        let mut front = Front::new(rows.clone(), size[2], n_values, self.tile);
         let place = |origin| TilePlace { origin, size: self.tile, below };
         let mirrors = combinations(&self.mirror_axes);
         // Slices of 2-D networks are so small that several of them make one batch.
@@ -88,19 +88,19 @@ impl SlidingWindow {
 
     /// Number of tiles that [`SlidingWindow::run`] looks at for some rows of an image of `size`.
     pub(crate) fn n_tiles(&self, size: [usize; 3], rows: &Range<usize>) -> usize {
-        self.layout(size).2[0].len() * self.in_plane(size, rows).len()
+        self.layout(size).1[0].len() * self.in_plane(size, rows).len()
     }
 
-    /// Size of the padded image, padding before it, starts of tiles along each axis.
-    fn layout(&self, size: [usize; 3]) -> ([usize; 3], [usize; 3], [Vec<usize>; 3]) {
+    /// Padding before the image, starts of tiles along each axis of the padded image.
+    fn layout(&self, size: [usize; 3]) -> ([usize; 3], [Vec<usize>; 3]) {
         let padded: [usize; 3] = std::array::from_fn(|a| size[a].max(self.tile[a]));
         let below = std::array::from_fn(|a| (padded[a] - size[a]) / 2);
-        (padded, below, std::array::from_fn(|a| tile_starts(padded[a], self.tile[a], self.step_fraction)))
+        (below, std::array::from_fn(|a| tile_starts(padded[a], self.tile[a], self.step_fraction)))
     }
 
     /// Starts `[y, x]` of the tiles that touch some rows.
     fn in_plane(&self, size: [usize; 3], rows: &Range<usize>) -> Vec<[usize; 2]> {
-        let (_, below, starts) = self.layout(size);
+        let (below, starts) = self.layout(size);
         let touches = |y: usize| !TilePlace { origin: [0, y, 0], size: self.tile, below }.overlap(1, rows).0.is_empty();
         starts[1].iter().filter(|y| touches(**y)).flat_map(|&y| starts[2].iter().map(move |&x| [y, x])).collect()
     }

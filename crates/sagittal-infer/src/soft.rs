@@ -26,17 +26,19 @@ impl Head {
         }
     }
 
+    /// What one class (or region) of `n` adds to the entropy of a voxel.
+    pub(crate) fn entropy_part(self, p: f32, n: usize) -> f32 {
+        let part = |p: f32| if p > 0.0 { -p * p.ln() } else { 0.0 };
+        match self {
+            Self::Classes => part(p) / (n as f32).ln(),
+            Self::Regions => (part(p) + part(1.0 - p)) / (n as f32 * std::f32::consts::LN_2),
+        }
+    }
+
     /// Entropy of the probabilities of a voxel as a part of the largest possible: 0 = sure, 1 = all the same. Of regions
     /// the mean.
     pub(crate) fn entropy(self, probabilities: &[f32]) -> f32 {
-        let part = |p: f32| if p > 0.0 { -p * p.ln() } else { 0.0 };
-        match self {
-            Self::Classes => probabilities.iter().map(|p| part(*p)).sum::<f32>() / (probabilities.len() as f32).ln(),
-            Self::Regions => {
-                let sum: f32 = probabilities.iter().map(|p| part(*p) + part(1.0 - *p)).sum();
-                sum / (probabilities.len() as f32 * std::f32::consts::LN_2)
-            }
-        }
+        probabilities.iter().map(|p| self.entropy_part(*p, probabilities.len())).sum()
     }
 }
 
@@ -60,16 +62,22 @@ impl Promise {
                 best = k;
             }
         }
-        for (k, (sums, p)) in self.sums.iter_mut().zip(probabilities).enumerate() {
-            let decided = match head {
+        for (k, p) in probabilities.iter().enumerate() {
+            let is_decided = match head {
                 Head::Classes => k == best,
                 Head::Regions => *p > 0.5,
             };
-            sums[1] += f64::from(*p);
-            if decided {
-                sums[0] += f64::from(*p);
-                sums[2] += 1.0;
-            }
+            self.add_class(k, *p, is_decided);
+        }
+    }
+
+    /// Adds one class of a voxel, and whether it was decided for.
+    pub(crate) fn add_class(&mut self, class: usize, p: f32, is_decided: bool) {
+        let sums = &mut self.sums[class];
+        sums[1] += f64::from(p);
+        if is_decided {
+            sums[0] += f64::from(p);
+            sums[2] += 1.0;
         }
     }
 

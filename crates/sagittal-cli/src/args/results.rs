@@ -59,6 +59,12 @@ impl PredictArgs {
         let (models, inputs) = self.paths.split_at(n_models);
         if models.is_empty() {
             let first = self.paths.first().map(|path| path.display().to_string()).unwrap_or_default();
+            // What somebody who comes from nnU-Net names.
+            if self.paths.first().is_some_and(|path| path.join("plans.json").is_file()) {
+                return Err(WrongUse(format!(
+                    "{first} is a model of nnU-Net; take it over first: sagittal import nnunet {first} -o model"
+                )));
+            }
             return Err(WrongUse(format!("{first} is no model; first name a .safetensors file or a run's folder, then the images")));
         }
         if inputs.is_empty() {

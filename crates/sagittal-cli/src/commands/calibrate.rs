@@ -118,7 +118,7 @@ fn add_case(id: &str, ensemble: &Ensemble, dataset: &Dataset, calibration: &mut 
     let options = PredictOptions { probabilities: true, memory_bytes: usable_memory_bytes(), ..PredictOptions::default() };
     let mut go_on = |_, _| if stop.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let prediction = ensemble.predict(id, image, options, &mut go_on)?;
-    let classes = prediction.probabilities.context("the probabilities were asked for")?;
+    let classes = prediction.probabilities.context("the probabilities were asked for")?.all()?;
     let (plan, labels) = (ensemble.plan(), reference.labels.voxels());
     let counts = |i: &usize| inside.as_ref().is_none_or(|mask| mask.labels.voxels()[*i] != 0) && plan.ignore_label != Some(labels[*i]);
     let voxels: Vec<usize> = (0..labels.len()).filter(counts).collect();

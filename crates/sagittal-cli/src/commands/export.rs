@@ -23,11 +23,14 @@ use crate::{
 pub(crate) fn run(args: &ExportArgs, messages: &Messages) -> anyhow::Result<Outcome> {
     match &args.to {
         ExportTo::Onnx(args) => {
+            WrongUse::unless_replaceable(&args.output, "onnx")?;
             let model = only_model(args)?;
             let bytes = onnx::export(&model.network, &model.plan, &model.provenance)?;
             write_file(&args.output, &bytes, messages)
         }
         ExportTo::Safetensors(args) => {
+            WrongUse::unless_replaceable(&args.output, "safetensors")?;
+            refuse_model(&args.output)?;
             let model = only_model(args)?;
             let bytes = plain::export(&model.network, &model.plan)?;
             write_file(&args.output, &bytes, messages)
@@ -61,6 +64,15 @@ fn only_model(args: &ExportFileArgs) -> anyhow::Result<Model> {
     read(file)
 }
 
+/// Bare weights must not take the place of a model, from which they may come.
+fn refuse_model(path: &Path) -> Result<(), WrongUse> {
+    if ModelFile::read(path, &Device::cpu()).is_ok() {
+        let path = path.display();
+        return Err(WrongUse(format!("{path} is a model, which would become weights without a plan; name another file with -o")));
+    }
+    Ok(())
+}
+
 fn write_file(path: &Path, bytes: &[u8], messages: &Messages) -> anyhow::Result<Outcome> {
     whole_file::write(path, bytes)?;
     messages.result(&json!({ "written": path, "bytes": bytes.len() }), || format!("wrote {}", path.display()))?;
@@ -68,6 +80,7 @@ fn write_file(path: &Path, bytes: &[u8], messages: &Messages) -> anyhow::Result<
 }
 
 fn to_nnunet(args: &ExportNnunetArgs, messages: &Messages) -> anyhow::Result<Outcome> {
+    WrongUse::if_file(&args.output)?;
     if std::fs::read_dir(&args.output).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(WrongUse(format!("{} holds something already; name a new folder with -o", args.output.display())).into());
     }

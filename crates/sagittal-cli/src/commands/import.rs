@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sagittal_data::Plan;
-use sagittal_exchange::nnunet::{Chosen, Model, Which};
+use sagittal_exchange::nnunet::{self, Chosen, Model, Which};
 use sagittal_nets::ModelFile;
 use sagittal_tensor::Device;
 use serde_json::{Map, Value, json};
@@ -18,11 +18,11 @@ use crate::{
 
 pub(crate) fn run(args: &ImportArgs, messages: &Messages) -> anyhow::Result<Outcome> {
     match &args.from {
-        ImportFrom::Nnunet(args) => nnunet(args, messages),
+        ImportFrom::Nnunet(args) => from_nnunet(args, messages),
     }
 }
 
-fn nnunet(args: &ImportNnunetArgs, messages: &Messages) -> anyhow::Result<Outcome> {
+fn from_nnunet(args: &ImportNnunetArgs, messages: &Messages) -> anyhow::Result<Outcome> {
     WrongUse::unless_exists(&args.model, "the folder of a trained model of nnU-Net, or a zip of it")?;
     let which =
         Which { configuration: args.configuration.clone(), folds: args.folds.clone(), best: args.checkpoint == CheckpointChoice::Best };
@@ -37,7 +37,9 @@ fn nnunet(args: &ImportNnunetArgs, messages: &Messages) -> anyhow::Result<Outcom
         ))
         .into());
     }
-    if !is_file {
+    if is_file {
+        refuse_other_model(&args.output)?;
+    } else {
         refuse_other_content(&args.output)?;
     }
     let mut written: Vec<(String, PathBuf)> = Vec::new();
@@ -81,8 +83,24 @@ fn tell(messages: &Messages, plan: &Plan, postprocessing: Option<&str>) {
     }
 }
 
+/// A model's file is new, or an import that is done again.
+fn refuse_other_model(file: &Path) -> anyhow::Result<()> {
+    WrongUse::if_folder(file)?;
+    let is_import = || ModelFile::read(file, &Device::cpu()).is_ok_and(|model| model.header["provenance"]["program"] == nnunet::PROGRAM);
+    if file.exists() && !is_import() {
+        return Err(WrongUse(format!("{} is there already and was not imported; name another file with -o", file.display())).into());
+    }
+    Ok(())
+}
+
 /// A folder of models is new, empty, or an import that is done again: no training is overwritten.
 fn refuse_other_content(folder: &Path) -> anyhow::Result<()> {
+    if folder.is_file() {
+        let path = folder.display();
+        return Err(
+            WrongUse(format!("{path} is a file; name a new folder with -o, or one model's file, which ends in .safetensors")).into()
+        );
+    }
     let Ok(mut entries) = std::fs::read_dir(folder) else { return Ok(()) };
     let record: Option<Value> = std::fs::read(folder.join(RUN)).ok().and_then(|text| serde_json::from_slice(&text).ok());
     let is_import = record.is_some_and(|record| record.get("imported_from").is_some());

@@ -59,6 +59,7 @@ pub(crate) struct Predicted {
 /// Predicts all cases; a bad one does not stop the rest.
 pub(crate) fn predict(args: &PredictArgs, messages: &Messages, stop: &Stop) -> anyhow::Result<Predicted> {
     let (models, inputs) = args.models_and_inputs()?;
+    WrongUse::if_file(&args.output)?;
     let device = device::open(args.on, messages)?;
     let ensemble = Ensemble::load(&model_files(models, args.checkpoint)?, &device)?;
     let cases = inputs::find(inputs, ensemble.plan().channels.len())?;
@@ -149,17 +150,20 @@ fn predict_file(
     let dataset = dataset_of(ensemble);
     let image = dataset.read_image(case)?;
     let (geometry, header) = (image.geometry.clone(), image.header.clone());
-    let Cost { bytes, n_blocks } = ensemble.cost(&geometry, options)?;
-    if bytes > LARGE_BYTES || n_blocks > 1 {
+    let Cost { bytes, n_blocks, disk_bytes } = ensemble.cost(&geometry, options)?;
+    if bytes.max(disk_bytes) > LARGE_BYTES || n_blocks > 1 {
         let [z, y, x] = geometry.shape;
         let blocks = if n_blocks > 1 { format!(", in {n_blocks} blocks to stay within it") } else { String::new() };
-        messages.say(format_args!("{}: {x} x {y} x {z} voxels, at most {:.1} GB of memory{blocks}", case.id, bytes as f64 / 1e9));
+        let disk = if disk_bytes > 0 { format!(", {:.1} GB of the disk for a time", disk_bytes as f64 / 1e9) } else { String::new() };
+        messages.say(format_args!("{}: {x} x {y} x {z} voxels, at most {:.1} GB of memory{blocks}{disk}", case.id, bytes as f64 / 1e9));
     }
     let prediction = ensemble.predict(&case.id, image, options, tiles)?;
     let path = output_file(case, folder);
     io::write_label_map(&path, &prediction.labels, &geometry, &header)?;
     if let Some(classes) = &prediction.probabilities {
-        io::write_probabilities(&folder.join(format!("{}.npz", case.id)), classes)?;
+        let path = folder.join(format!("{}.npz", case.id));
+        let shape = prediction.labels.shape();
+        io::write_probabilities_by_class(&path, classes.n_classes(), shape, |class| classes.class(class).map_err(anyhow::Error::from))?;
     }
     if let Some(found) = &prediction.uncertainty {
         for (name, volume) in [("entropy", &found.entropy), ("disagreement", &found.disagreement)] {

@@ -6,7 +6,10 @@ use sagittal_data::{Plan, plan::KeepLargest};
 use sagittal_nets::Network;
 use sagittal_tensor::Device;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
+
+/// What the provenance of an imported model names as its program.
+pub const PROGRAM: &str = "nnU-Net v2";
 
 const CURE: &str = "name the folder TRAINER__PLANS__CONFIGURATION of a trained model, one above it, or the zip that nnU-Net exports";
 
@@ -33,6 +36,8 @@ pub struct Model {
     postprocessing: Vec<KeepLargest>,
     /// Where the steps of post-processing were found.
     postprocessing_place: Option<String>,
+    /// The configuration that was asked for, where a name of a folder does not tell it.
+    wanted: Option<String>,
 }
 
 /// One fold of a model.
@@ -70,7 +75,11 @@ impl Model {
             steps = postprocessing::steps(&Field::root(&json, &place))?;
             steps_place = Some(place);
         }
-        Ok(Self { tree, root, plans, dataset, checkpoint_name, folds, postprocessing: steps, postprocessing_place: steps_place })
+        let named = path
+            .file_name()
+            .is_some_and(|name| which.configuration.as_deref().is_some_and(|wanted| is_called(&name.to_string_lossy(), wanted)));
+        let wanted = which.configuration.clone().filter(|_| root.is_empty() && !named);
+        Ok(Self { tree, root, plans, dataset, checkpoint_name, folds, postprocessing: steps, postprocessing_place: steps_place, wanted })
     }
 
     /// Names of the folds that were chosen, in order.
@@ -95,6 +104,10 @@ impl Model {
         let configuration = arguments.get("configuration").and_then(Value::as_str).ok_or_else(|| {
             ExchangeError::malformed(&place, "init_args.configuration is missing", "choose a checkpoint that nnU-Net v2 wrote")
         })?;
+        if let Some(wanted) = self.wanted.as_deref().filter(|wanted| *wanted != configuration) {
+            let finding = format!("a model of configuration {configuration}, not of {wanted}");
+            return Err(ExchangeError::malformed(&place, finding, "name another model's folder, or leave out --configuration"));
+        }
         let mirror_axes = mirror_axes(&checkpoint.json("inference_allowed_mirroring_axes"), &place)?;
         let extras = plans::Extras { configuration: configuration.to_owned(), mirror_axes, postprocessing: self.postprocessing.clone() };
         let (plans_place, dataset_place) =
@@ -104,7 +117,7 @@ impl Model {
         plan.estimate.parameters = network.plan().n_parameters();
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let provenance = json!({
-            "program": "nnU-Net v2",
+            "program": PROGRAM,
             "dataset": plan.dataset,
             "fold": fold,
             "configuration": configuration,
@@ -130,15 +143,23 @@ fn choose_root(tree: &Tree, place: &str, checkpoint: &str, wanted: Option<&str>)
     let roots: Vec<&str> = tree.files().iter().filter_map(|file| file.strip_suffix("plans.json")).collect();
     let roots: Vec<&str> = roots.into_iter().filter(|root| (root.is_empty() || root.ends_with('/')) && has_fold(root)).collect();
     let name = |root: &str| root.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
-    let fits = |root: &&&str| {
-        // The tree's own folder has no name here: it was named itself.
-        wanted.is_none_or(|wanted| root.is_empty() || name(root) == wanted || name(root).rsplit("__").next() == Some(wanted))
-    };
-    let names = |roots: &[&str]| roots.iter().map(|root| name(root)).collect::<Vec<_>>().join(", ");
+    // The tree's own folder has no name here: it was named itself.
+    let fits = |root: &&&str| wanted.is_none_or(|wanted| root.is_empty() || is_called(&name(root), wanted));
+    let names = |roots: &[&str]| roots.iter().map(|root| root.trim_end_matches('/')).collect::<Vec<_>>().join(", ");
     let fitting: Vec<&str> = roots.iter().filter(fits).copied().collect();
     match fitting[..] {
         [root] => Ok(root.to_owned()),
         [] if roots.is_empty() => {
+            let others = tree.files().iter().filter(|file| file.contains("fold_")).filter_map(|file| file.rsplit('/').next());
+            let others: BTreeSet<&str> = others.filter(|name| name.starts_with("checkpoint_")).collect();
+            if !others.is_empty() {
+                let found = others.into_iter().collect::<Vec<_>>().join(", ");
+                return Err(ExchangeError::malformed(
+                    place,
+                    format!("holds no plans.json with fold_*/{checkpoint} (its checkpoints: {found})"),
+                    "finish the training, choose another state with --checkpoint, or name the folder that holds plans.json",
+                ));
+            }
             Err(ExchangeError::malformed(place, format!("holds no trained model (plans.json with fold_*/{checkpoint})"), CURE))
         }
         [] => Err(ExchangeError::malformed(
@@ -149,9 +170,14 @@ fn choose_root(tree: &Tree, place: &str, checkpoint: &str, wanted: Option<&str>)
         _ => Err(ExchangeError::malformed(
             place,
             format!("holds {} models: {}", fitting.len(), names(&fitting)),
-            "name one with --configuration: its last part, or all of its name",
+            "name one of these folders, or choose with --configuration: what a folder is called, or the last part of it",
         )),
     }
+}
+
+/// Whether a folder `TRAINER__PLANS__CONFIGURATION` is the one that was asked for, by all of its name or its last part.
+fn is_called(name: &str, wanted: &str) -> bool {
+    name == wanted || name.rsplit("__").next() == Some(wanted)
 }
 
 /// The fold whose checkpoint `file` is.

@@ -43,7 +43,8 @@ pub(super) fn network(checkpoint: &mut Checkpoint, plan: &NetworkPlan, place: &s
         }
         let numbers = checkpoint.numbers(&parameter.name, &tensor)?.numbers;
         if numbers.iter().any(|number| !number.is_finite()) {
-            return Err(malformed(format!("array {} holds numbers that are not finite: its training failed", parameter.name)));
+            let finding = format!("array {} holds numbers that are not finite: its training failed", parameter.name);
+            return Err(ExchangeError::malformed(place, finding, "choose another fold or state of the training, or train it again"));
         }
         let n = numbers.len();
         parameter.value = Tensor::from_data(TensorData::new(numbers, [n]), device.plain());

@@ -92,18 +92,49 @@ pub fn read_probabilities(path: &Path) -> Result<Vec<Volume<f32>>, ImageError> {
 /// If there is no class, or shapes differ.
 pub fn write_probabilities(path: &Path, classes: &[Volume<f32>]) -> Result<(), ImageError> {
     let shape = classes.first().expect("there is at least one class").shape();
-    assert!(classes.iter().all(|class| class.shape() == shape), "classes differ in shape");
-    atomic::write(path, |out| write(out, classes, shape)).map_err(|fault| fault.at("write", path))
+    write_probabilities_by_class(path, classes.len(), shape, |class| Ok::<_, ImageError>(classes[class].clone()))
 }
 
-fn write(out: &mut (impl Write + Seek), classes: &[Volume<f32>], [z, y, x]: [usize; 3]) -> Result<(), Fault> {
-    let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {z}, {y}, {x}), }}", classes.len());
+/// As [`write_probabilities`], but `class` is asked for one class after the other, so that not all of them are in memory.
+///
+/// # Errors
+/// If the file cannot be written, or `class` gives an error; then there is no file.
+///
+/// # Panics
+/// If there is no class, or one is not of `shape`, `[Z, Y, X]`.
+pub fn write_probabilities_by_class<E: From<ImageError>>(
+    path: &Path,
+    n_classes: usize,
+    shape: [usize; 3],
+    mut class: impl FnMut(usize) -> Result<Volume<f32>, E>,
+) -> Result<(), E> {
+    assert!(n_classes > 0, "there is at least one class");
+    let mut failure = None;
+    let written = atomic::write(path, |out| {
+        write(out, n_classes, shape, &mut |k| {
+            class(k).map_err(|error| {
+                failure = Some(error);
+                Fault::from(std::io::Error::other("a class is missing"))
+            })
+        })
+    });
+    match failure {
+        Some(error) => Err(error),
+        None => Ok(written.map_err(|fault| fault.at("write", path))?),
+    }
+}
+
+/// Gives a class by its number.
+type Classes<'a> = &'a mut dyn FnMut(usize) -> Result<Volume<f32>, Fault>;
+
+fn write(out: &mut (impl Write + Seek), n_classes: usize, [z, y, x]: [usize; 3], classes: Classes<'_>) -> Result<(), Fault> {
+    let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({n_classes}, {z}, {y}, {x}), }}");
     // Magic, version, length and text together are a multiple of 64 bytes, the last of them a line feed.
     let text = format!("{text:<width$}\n", width = (10 + text.len() + 1).next_multiple_of(64) - 11);
     let mut head = b"\x93NUMPY\x01\x00".to_vec();
     head.extend((text.len() as u16).to_le_bytes());
     head.extend(text.as_bytes());
-    let size = head.len() as u64 + 4 * (classes.len() * z * y * x) as u64;
+    let size = head.len() as u64 + 4 * (n_classes * z * y * x) as u64;
 
     // The sizes stand in a zip64 field, here and below, so that large arrays need no other form.
     let mut local = b"PK\x03\x04\x2d\0\0\0\x08\0\0\0\x21\0".to_vec();
@@ -122,11 +153,15 @@ fn write(out: &mut (impl Write + Seek), classes: &[Volume<f32>], [z, y, x]: [usi
     crc.update(&head);
     deflate.write_all(&head)?;
     let mut bytes = Vec::new();
-    for chunk in classes.iter().flat_map(|class| class.voxels().chunks(1 << 18)) {
-        bytes.clear();
-        bytes.extend(chunk.iter().flat_map(|value| value.to_le_bytes()));
-        crc.update(&bytes);
-        deflate.write_all(&bytes)?;
+    for k in 0..n_classes {
+        let class = classes(k)?;
+        assert_eq!(class.shape(), [z, y, x], "classes differ in shape");
+        for chunk in class.voxels().chunks(1 << 18) {
+            bytes.clear();
+            bytes.extend(chunk.iter().flat_map(|value| value.to_le_bytes()));
+            crc.update(&bytes);
+            deflate.write_all(&bytes)?;
+        }
     }
     deflate.try_finish()?;
     let deflated = deflate.total_out();

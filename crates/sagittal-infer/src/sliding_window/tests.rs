@@ -68,9 +68,8 @@ fn naive(network: &Network, data: &[f32], size: [usize; 3], tile: usize) -> Vec<
     let below: [usize; 3] = std::array::from_fn(|a| (padded[a] - size[a]) / 2);
     let index = |[z, y, x]: [usize; 3], [_, n_y, n_x]: [usize; 3]| (z * n_y + y) * n_x + x;
     let place = |v: usize| [v / (tile * tile), v / tile % tile, v % tile];
-    let weight = |at: [usize; 3]| -> f64 {
-        at.iter().map(|&i| (-0.5 * ((i as f64 - (tile / 2) as f64) / (tile as f64 / 8.0)).powi(2)).exp()).product()
-    };
+    let table = crate::importance::weights([tile; 3]);
+    let weight = |at: [usize; 3]| f64::from(table[index(at, [tile; 3])]);
     let (mut sums, mut weights) = (vec![[0.0; 2]; size.iter().product()], vec![0.0; size.iter().product()]);
     for z in tile_starts(padded[0], tile, 0.5) {
         for y in tile_starts(padded[1], tile, 0.5) {

@@ -79,9 +79,11 @@ pub(super) fn score(
         }
         if let (Some(pool), Some(classes)) = (&mut pool, &probabilities) {
             // The background comes first.
-            let ranked =
-                classes[1..].iter().zip(&values).map(|(class, &label)| evaluate::rank_label(class, &reference, label, inside.as_ref()));
-            for ((score, pool), ranking) in scores.iter_mut().zip(pool).zip(ranked.collect::<Result<Vec<_>, _>>()?) {
+            let rank = |(class, &label): (usize, &u16)| -> anyhow::Result<Ranking> {
+                Ok(evaluate::rank_label(&classes.class(class)?, &reference, label, inside.as_ref())?)
+            };
+            let ranked = (1..classes.n_classes()).zip(&values).map(rank).collect::<Result<Vec<_>, _>>()?;
+            for ((score, pool), ranking) in scores.iter_mut().zip(pool).zip(ranked) {
                 score.probability = Some(ranking.score());
                 pool.add(ranking);
             }
