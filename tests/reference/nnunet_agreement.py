@@ -80,7 +80,7 @@ class Difference:
         self.cases = self.voxels = self.differ = 0
         self.worst = self.margin = self.largest = self.total = 0.0
 
-    def add(self, folder, ours, theirs, regions, with_probabilities):
+    def add(self, ours, theirs, regions, reoriented, with_probabilities):
         for file in sorted(p for p in theirs.iterdir() if p.name.endswith(ENDINGS)):
             a, b = (sitk.GetArrayFromImage(sitk.ReadImage(str(p))) for p in (ours / file.name, file))
             assert a.shape == b.shape, (file, a.shape, b.shape)
@@ -92,7 +92,7 @@ class Difference:
             if not with_probabilities:
                 continue
             p, q = (np.load(f / (stem(file) + ".npz"))["probabilities"] for f in (ours, theirs))
-            if "WithReorient" in (folder / "model/plans.json").read_text():
+            if reoriented:
                 q = in_order_of(file, q)
             assert p.shape == q.shape, (file, p.shape, q.shape)
             distance = np.abs(p - q)
@@ -104,7 +104,7 @@ class Difference:
 
     def row(self, with_probabilities):
         head = f"{self.voxels} | {self.differ} | {100 * (1 - self.differ / self.voxels):.4f} | "
-        tail = f"{self.margin:.4f} | {100 * self.worst:.3f} | {self.largest:.4f} | {self.total / self.voxels:.1e}"
+        tail = f"{self.margin:.4f} | {100 * self.worst:.3f} | {self.largest:.0e} | {self.total / self.voxels:.0e}"
         return head + (tail if with_probabilities else f"- | {100 * self.worst:.3f} | - | -")
 
 
@@ -158,6 +158,7 @@ def compare(folder, out, options):
     if options.exact:
         run(*theirs("exact", program=(sys.executable, "-c", FLOAT32)), log=out / "exact.log")
     regions = any("regions_class_order" in (part / "dataset.json").read_text() for part in parts)
+    reoriented = any("WithReorient" in (part / "plans.json").read_text() for part in parts)
     results = []
     for name in ["theirs", *(["exact"] if options.exact else [])]:
         labels = out / name
@@ -168,7 +169,7 @@ def compare(folder, out, options):
             for file in (out / name).glob("*.npz"):
                 shutil.copy(file, labels)
         difference = Difference()
-        difference.add(folder, out / "ours", labels, regions, not options.labels_only)
+        difference.add(out / "ours", labels, regions, reoriented, not options.labels_only)
         results.append(difference)
     ratios = [f"{x:.1f} | {y:.1f} | {x / y:.1f}" for x, y in zip(nnunet, sagittal)]
     exact = [result.row(not options.labels_only) for result in results[1:]]

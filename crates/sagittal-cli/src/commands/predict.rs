@@ -154,8 +154,8 @@ fn predict_file(
     if bytes.max(disk_bytes) > LARGE_BYTES || n_blocks > 1 {
         let [z, y, x] = geometry.shape;
         let blocks = if n_blocks > 1 { format!(", in {n_blocks} blocks to stay within it") } else { String::new() };
-        let disk = if disk_bytes > 0 { format!(", {:.1} GB of the disk for a time", disk_bytes as f64 / 1e9) } else { String::new() };
-        messages.say(format_args!("{}: {x} x {y} x {z} voxels, at most {:.1} GB of memory{blocks}{disk}", case.id, bytes as f64 / 1e9));
+        let disk = if disk_bytes > 0 { format!(", {} of the disk for a time", size(disk_bytes)) } else { String::new() };
+        messages.say(format_args!("{}: {x} x {y} x {z} voxels, at most {} of memory{blocks}{disk}", case.id, size(bytes)));
     }
     let prediction = ensemble.predict(&case.id, image, options, tiles)?;
     let path = output_file(case, folder);
@@ -182,6 +182,11 @@ fn write_map(folder: &Path, labels: &Path, values: &Volume<f32>, geometry: &Geom
     let scaled = is_picture.then(|| values.map(|value| (255.0 * value.clamp(0.0, 1.0)).round()));
     io::write_image(&path, &[scaled.unwrap_or_else(|| values.clone())], geometry, header)?;
     Ok(())
+}
+
+/// Bytes for people.
+fn size(bytes: u64) -> String {
+    if bytes < 1_000_000_000 { format!("{:.0} MB", bytes as f64 / 1e6) } else { format!("{:.1} GB", bytes as f64 / 1e9) }
 }
 
 /// Predictions that need more than this say so before they start.

@@ -110,6 +110,68 @@ fn what_is_no_model_is_refused_with_a_sentence() {
 }
 
 #[test]
+fn nothing_else_is_replaced_and_no_other_configuration_taken() {
+    let Some(goldens) = shared_data("goldens") else { return };
+    let place = tempfile::tempdir().unwrap();
+    let model = goldens.join("hippocampus-2d/model");
+    let model = model.to_str().unwrap();
+    let import = |more: &[&str]| sagittal(place.path(), &[&["import", "nnunet", model], more].concat());
+    import(&["-o", "m.safetensors", "--configuration", "3d_lowres"]).exits(1).says("a model of configuration 2d, not of 3d_lowres");
+    import(&["-o", "m.safetensors", "--configuration", "2d"]).exits(0);
+    import(&["-o", "x", "--checkpoint", "best"]).exits(1).says("its checkpoints: checkpoint_final.pth");
+    files::write_image(&place.path().join("scan.nii.gz"), 3);
+    let before = fs::read(place.path().join("scan.nii.gz")).unwrap();
+    import(&["-o", "scan.nii.gz"]).exits(2).says("scan.nii.gz is a file; name a new folder");
+    for (format, cure) in [("onnx", "no .onnx file"), ("safetensors", "no .safetensors file"), ("nnunet", "is a file")] {
+        sagittal(place.path(), &["export", format, "m.safetensors", "-o", "scan.nii.gz"]).exits(2).says(cure);
+    }
+    assert_eq!(fs::read(place.path().join("scan.nii.gz")).unwrap(), before);
+    sagittal(place.path(), &["export", "safetensors", "m.safetensors", "-o", "m.safetensors"])
+        .exits(2)
+        .says("would become weights without a plan");
+    // An import may be done again; anything else of that name stays.
+    import(&["-o", "m.safetensors"]).exits(0);
+    sagittal(place.path(), &["export", "safetensors", "m.safetensors", "-o", "weights.safetensors"]).exits(0);
+    import(&["-o", "weights.safetensors"]).exits(2).says("was not imported");
+    sagittal(place.path(), &["predict", "m.safetensors", "scan.nii.gz", "-o", "scan.nii.gz"]).exits(2).says("is a file; name a folder");
+    sagittal(place.path(), &["predict", model, "scan.nii.gz", "-o", "out"]).exits(2).says("take it over first: sagittal import nnunet");
+}
+
+#[test]
+fn two_configurations_are_averaged_by_their_probabilities() {
+    let Some(goldens) = shared_data("goldens") else { return };
+    let place = tempfile::tempdir().unwrap();
+    let input = goldens.join("hippocampus-2d/inputs/slices_4mm_0000.nii.gz");
+    let input = input.to_str().unwrap();
+    for (golden, run) in [("hippocampus-3d", "a"), ("hippocampus-2d", "b")] {
+        let model = goldens.join(golden).join("model");
+        sagittal(place.path(), &["import", "nnunet", model.to_str().unwrap(), "-o", run]).exits(0);
+        sagittal(place.path(), &["predict", run, input, "-o", &format!("of_{run}"), "--probabilities", "--no-mirror"]).exits(0);
+    }
+    let call = ["predict", "a", "b", input, "-o", "of_both", "--no-mirror"];
+    sagittal(place.path(), &[&call[..], &["--probabilities", "--uncertainty"]].concat()).exits(0);
+    let classes = |of: &str| io::read_probabilities(&place.path().join(format!("of_{of}/slices_4mm.npz"))).unwrap();
+    let (a, b, both) = (classes("a"), classes("b"), classes("both"));
+    let labels = io::read_label_map(&place.path().join("of_both/slices_4mm.nii.gz")).unwrap().labels;
+    let entropy = io::read_image(&place.path().join("of_both/entropy/slices_4mm.nii.gz")).unwrap().channels.swap_remove(0);
+    let (mut n_background, mut largest) = (0, 0.0f32);
+    for (voxel, label) in labels.voxels().iter().enumerate() {
+        let mean: Vec<f32> = (0..3).map(|k| (a[k].voxels()[voxel] + b[k].voxels()[voxel]) / 2.0).collect();
+        assert!((0..3).all(|k| (mean[k] - both[k].voxels()[voxel]).abs() < 1e-6), "voxel {voxel}: {mean:?}");
+        assert!(mean.iter().all(|p| *p <= mean[usize::from(*label)] + 1e-6), "voxel {voxel}: {mean:?}, {label}");
+        let expected = mean.iter().map(|p| if *p > 0.0 { -p * p.ln() } else { 0.0 }).sum::<f32>() / 3f32.ln();
+        assert!((entropy.voxels()[voxel] - expected).abs() < 1e-4, "voxel {voxel}: {mean:?}");
+        n_background += usize::from(*label == 0);
+        largest = largest.max((a[0].voxels()[voxel] - b[0].voxels()[voxel]).abs());
+    }
+    assert!(n_background > 0 && n_background < labels.voxels().len() && largest > 0.1, "{n_background} voxels, {largest}");
+    // Labels alone are the same.
+    let before = fs::read(place.path().join("of_both/slices_4mm.nii.gz")).unwrap();
+    sagittal(place.path(), &call).exits(0);
+    assert_eq!(fs::read(place.path().join("of_both/slices_4mm.nii.gz")).unwrap(), before);
+}
+
+#[test]
 fn logits_of_an_imported_model_are_those_of_nnunet() {
     // Through the probabilities that nnU-Net saved: where they are certain by more than float16 blurs, labels must agree exactly.
     let Some(goldens) = shared_data("goldens") else { return };

@@ -153,6 +153,7 @@ fn archives_that_torch_does_not_write_are_refused() {
         (archive(&[("m/data.pkl", pickle)], CompressionMethod::Deflated), "is compressed"),
         (b"not a checkpoint".to_vec(), "not a file of torch.save"),
         (Vec::new(), "not a file of torch.save"),
+        (golden("zip.pth")[..700].to_vec(), "it breaks off after 700 bytes"),
     ] {
         let found = open(bytes).unwrap_err().to_string();
         assert!(found.contains(message) && found.starts_with("x.pth"), "{found}");
