@@ -26,6 +26,7 @@ pub use format::{Format, image_stem};
 pub use header::SourceHeader;
 use nifti::Packing;
 pub use probabilities::{ProbabilityReader, read_probabilities, write_probabilities, write_probabilities_by_class};
+use samples::Voxel;
 
 use crate::{Geometry, Image, ImageError, LabelMap, Volume};
 
@@ -38,11 +39,9 @@ use crate::{Geometry, Image, ImageError, LabelMap, Volume};
 /// If the file cannot be read, is damaged, or holds what is not supported; the message names the cure.
 pub fn read_image(path: &Path) -> Result<Image, ImageError> {
     let format = format_of(path)?;
-    let image = match format {
-        Format::Nifti | Format::NiftiGz | Format::NiftiPair => nifti::read(path),
-        Format::Nrrd | Format::NrrdDetached => nrrd::read(path),
-        Format::MetaImage | Format::MetaImageDetached => meta::read(path),
-        Format::Png | Format::Jpeg | Format::Tiff | Format::Bmp | Format::Gif => picture::read(path, format),
+    let image = match read_grid(path, format) {
+        Some(grid) => grid.map(|Grid { channels, geometry, header }| Image { channels, geometry, header }),
+        None => picture::read(path, format),
     };
     image.map_err(|fault| fault.at("read", path))
 }
@@ -54,7 +53,31 @@ pub fn read_image(path: &Path) -> Result<Image, ImageError> {
 /// # Errors
 /// As [`read_image`], and if a voxel is no label; the message names the voxel and its value.
 pub fn read_label_map(path: &Path) -> Result<LabelMap, ImageError> {
-    labels::of_image(read_image(path)?, path)
+    match read_grid(path, format_of(path)?).transpose() {
+        Ok(Some(Grid { mut channels, geometry, header })) if channels.len() == 1 => {
+            Ok(LabelMap { labels: channels.remove(0), geometry, header })
+        }
+        // Several channels, of which it must be said which differ, and where; or a voxel that is no label, of which it must be said where.
+        Ok(_) | Err(Fault::NotLabels) => labels::of_image(read_image(path)?, path),
+        Err(fault) => Err(fault.at("read", path)),
+    }
+}
+
+/// A medical file as it was read, with numbers or labels for voxels.
+pub(crate) struct Grid<V> {
+    pub(crate) channels: Vec<Volume<V>>,
+    pub(crate) geometry: Geometry,
+    pub(crate) header: SourceHeader,
+}
+
+/// Reads a medical file; `None` where `format` is a picture's.
+fn read_grid<V: Voxel>(path: &Path, format: Format) -> Option<Result<Grid<V>, Fault>> {
+    match format {
+        Format::Nifti | Format::NiftiGz | Format::NiftiPair => Some(nifti::read(path)),
+        Format::Nrrd | Format::NrrdDetached => Some(nrrd::read(path)),
+        Format::MetaImage | Format::MetaImageDetached => Some(meta::read(path)),
+        Format::Png | Format::Jpeg | Format::Tiff | Format::Bmp | Format::Gif => None,
+    }
 }
 
 /// Writes a label map in the format that the path's extension names, as `u8` where 255 is not reached, else `u16`.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     LesionScore, MaskPair, MetricsError, ProbabilityScore, SurfaceOptions, SurfaceScore, VesselScore, VolumeUnit,
+    extent::{Extent, extents},
     lesions::lesion_score,
-    mask_pair::mask_pairs,
     overlap::{self, Overlap},
     surface_distance::surface_score,
     vessels::vessel_score,
@@ -145,15 +145,21 @@ pub fn score_case_with(
     options: ScoreOptions,
 ) -> Result<Vec<LabelScore>, MetricsError> {
     let geometry = check_grids(prediction, reference, region)?;
-    let mut scores = score_case(prediction, reference, labels, region)?;
-    let pairs = mask_pairs(&prediction.labels, &reference.labels, labels, region, geometry);
-    for (score, masks) in scores.iter_mut().zip(pairs) {
-        score.centre_distance = masks.as_ref().and_then(MaskPair::centre_distance);
-        score.surface = options.surface.map(|options| surface_score(masks.as_ref(), options));
-        score.lesions = options.lesions.then(|| lesion_score(masks.as_ref(), voxel_size(geometry).0));
-        score.vessels = options.vessels.then(|| vessel_score(masks.as_ref()));
-    }
-    Ok(scores)
+    let (size, unit) = voxel_size(geometry);
+    let found = extents(&prediction.labels, &reference.labels, labels, region);
+    let score = |(&label, extent): (&u16, Extent)| {
+        // One label after the other: the masks of all at once would take much memory.
+        let maps = [&prediction.labels, &reference.labels];
+        let masks = extent.bounds.map(|bounds| MaskPair::cut(label, bounds, maps, region, geometry));
+        LabelScore {
+            centre_distance: masks.as_ref().and_then(MaskPair::centre_distance),
+            surface: options.surface.map(|options| surface_score(masks.as_ref(), options)),
+            lesions: options.lesions.then(|| lesion_score(masks.as_ref(), size)),
+            vessels: options.vessels.then(|| vessel_score(masks.as_ref())),
+            ..LabelScore::new(label, extent.overlap, size, unit)
+        }
+    };
+    Ok(labels.iter().zip(found).map(score).collect())
 }
 
 /// Checks that all lie on one grid; returns the geometry to measure by.

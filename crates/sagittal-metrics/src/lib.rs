@@ -20,8 +20,10 @@
 
 mod case;
 mod error;
+mod extent;
 mod folds;
 mod mask_pair;
+mod nearest_element;
 mod neighbour_codes;
 
 pub mod bootstrap;

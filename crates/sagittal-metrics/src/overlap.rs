@@ -17,6 +17,8 @@
 use sagittal_image::Volume;
 use serde::{Deserialize, Serialize};
 
+use crate::extent::extents;
+
 /// Counts of voxels of one label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overlap {
@@ -89,37 +91,7 @@ pub fn count(prediction: &Volume<u16>, reference: &Volume<u16>, labels: &[u16], 
     if let Some(region) = region {
         assert_eq!(prediction.shape(), region.shape(), "mask and region differ in shape");
     }
-    let mut slot_of = vec![None; usize::from(u16::MAX) + 1];
-    for (slot, &label) in labels.iter().enumerate() {
-        slot_of[usize::from(label)] = Some(slot);
-    }
-    let mut counts = vec![Overlap::default(); labels.len()];
-    let mut n_inside = 0;
-    for (idx, (&p, &r)) in prediction.voxels().iter().zip(reference.voxels()).enumerate() {
-        if region.is_some_and(|region| !region.voxels()[idx]) {
-            continue;
-        }
-        n_inside += 1;
-        match (slot_of[usize::from(p)], slot_of[usize::from(r)]) {
-            (Some(slot), _) if p == r => counts[slot].true_positive += 1,
-            (predicted, referred) => {
-                if let Some(slot) = predicted {
-                    counts[slot].false_positive += 1;
-                }
-                if let Some(slot) = referred {
-                    counts[slot].false_negative += 1;
-                }
-            }
-        }
-    }
-    // A label asked for twice is counted in its last slot; the others are copies of it.
-    for slot in 0..labels.len() {
-        counts[slot] = slot_of[usize::from(labels[slot])].map_or(counts[slot], |last| counts[last]);
-    }
-    for overlap in &mut counts {
-        overlap.true_negative = n_inside - overlap.true_positive - overlap.false_positive - overlap.false_negative;
-    }
-    counts
+    extents(prediction, reference, labels, region).into_iter().map(|extent| extent.overlap).collect()
 }
 
 #[cfg(test)]

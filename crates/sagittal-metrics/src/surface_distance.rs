@@ -26,12 +26,15 @@
 //! No number is far enough for a structure that was missed altogether, so distances are left out there and counted as left out; the
 //! surface Dice of 0 tells of it.
 
+use std::cmp::Ordering;
+
 use rayon::prelude::*;
-use sagittal_image::{NearestSet, Rank, Volume};
+use sagittal_image::{Rank, Volume};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     MaskPair,
+    nearest_element::{Known, NearestElement},
     neighbour_codes::{contour_lengths, surface_areas},
 };
 
@@ -110,22 +113,14 @@ impl SurfaceDistances {
     pub fn between(masks: &MaskPair, elements: SurfaceElements) -> Option<Self> {
         let surface = |mask| Surface::of(mask, masks.spacing, masks.rank, elements);
         let (reference, prediction) = (surface(&masks.reference), surface(&masks.prediction));
-        let both =
-            [&reference, &prediction].map(|surface| surface.grid.voxels().iter().any(|&code| surface.sizes[usize::from(code)] > 0.0));
-        if both != [true, true] {
-            return None;
-        }
-        Some(Self {
-            reference_to_prediction: reference.distances_to(&prediction, masks.spacing),
-            prediction_to_reference: prediction.distances_to(&reference, masks.spacing),
-        })
+        let (forth, back) = (reference.distances_to(&prediction, masks.spacing), prediction.distances_to(&reference, masks.spacing));
+        (!forth.is_empty() && !back.is_empty()).then_some(Self { reference_to_prediction: forth, prediction_to_reference: back })
     }
 
     /// The scores that follow from the lists.
     pub fn score(&self, tolerance: f64) -> SurfaceScore {
         let Self { reference_to_prediction: forth, prediction_to_reference: back } = self;
-        let mut both = [forth.as_slice(), back].concat();
-        sort(&mut both);
+        let both = merged(forth, back);
         let larger = |share| Some(percentile(forth, share)?.max(percentile(back, share)?));
         let within: f64 = both.iter().filter(|element| element.distance <= tolerance).fold(0.0, |sum, element| sum + element.size);
         SurfaceScore {
@@ -161,44 +156,92 @@ pub(crate) fn surface_size(mask: &Volume<bool>, spacing: [f64; 3], rank: Rank) -
 struct Surface {
     grid: Volume<u8>,
     sizes: [f64; 256],
+    /// The code of a place with nothing but inside around it, which is no element, and neither is 0.
+    inside: u8,
 }
 
 impl Surface {
     fn of(mask: &Volume<bool>, spacing: [f64; 3], rank: Rank, elements: SurfaceElements) -> Self {
         let [_, y, x] = spacing;
         match (elements, rank) {
-            (SurfaceElements::Triangles, Rank::Three) => Self { grid: corner_codes(mask, rank), sizes: surface_areas(spacing) },
-            (SurfaceElements::Triangles, Rank::Two) => Self { grid: corner_codes(mask, rank), sizes: contour_lengths([y, x]) },
+            (SurfaceElements::Triangles, Rank::Three) => {
+                Self { grid: corner_codes(mask, rank), sizes: surface_areas(spacing), inside: 0b1111_1111 }
+            }
+            (SurfaceElements::Triangles, Rank::Two) => {
+                Self { grid: corner_codes(mask, rank), sizes: contour_lengths([y, x]), inside: 0b1111 }
+            }
             (SurfaceElements::BorderVoxels, _) => {
                 let mut sizes = [0.0; 256];
                 sizes[1] = 1.0;
-                Self { grid: border_voxels(mask, rank), sizes }
+                Self { grid: border_voxels(mask, rank), sizes, inside: 0 }
             }
         }
     }
 
+    fn is_element(&self, code: u8) -> bool {
+        (code != 0) & (code != self.inside)
+    }
+
+    /// The elements with their distances to `other`, sorted; none where `other` has none.
     fn distances_to(&self, other: &Self, spacing: [f64; 3]) -> Vec<Element> {
-        let nearest = NearestSet::of(&other.grid, spacing, |&code| other.sizes[usize::from(code)] > 0.0);
+        let nearest = NearestElement::of(&other.grid, spacing, |code| other.is_element(code));
         let [_, ny, nx] = self.grid.shape();
         let slices = self.grid.voxels().par_chunks((ny * nx).max(1)).enumerate();
         let mut elements: Vec<Element> = slices
             .flat_map_iter(|(z, slice)| {
-                let nearest = &nearest;
-                let set = slice.iter().enumerate().filter(|(_, code)| self.sizes[usize::from(**code)] > 0.0);
-                set.filter_map(move |(idx, &code)| {
-                    let distance = nearest.distance([z, idx / nx, idx % nx])?;
-                    Some(Element { distance, size: self.sizes[usize::from(code)] })
-                })
+                let (mut elements, mut near) = (Vec::new(), None);
+                for (y, row) in slice.chunks(nx).enumerate() {
+                    for (block_idx, block) in row.chunks(BLOCK).enumerate() {
+                        // Most blocks hold no element; to see that is quicker for all of one together.
+                        if !block.iter().fold(false, |any, &code| any | self.is_element(code)) {
+                            continue;
+                        }
+                        for (x, &code) in block.iter().enumerate().filter(|(_, code)| self.is_element(**code)) {
+                            let at = [z, y, block_idx * BLOCK + x];
+                            let distance = nearest.distance(at, near);
+                            near = Some(Known { at, distance });
+                            elements.push(Element { distance, size: self.sizes[usize::from(code)] });
+                        }
+                    }
+                }
+                elements
             })
             .collect();
+        if elements.first().is_some_and(|element| element.distance.is_infinite()) {
+            return Vec::new();
+        }
         sort(&mut elements);
         elements
     }
 }
 
+/// Places of a row that are looked at together.
+const BLOCK: usize = 32;
+
 /// By distance, then by size, so that sums do not depend on the order of voxels.
+fn order(a: &Element, b: &Element) -> Ordering {
+    a.distance.total_cmp(&b.distance).then_with(|| a.size.total_cmp(&b.size))
+}
+
 fn sort(elements: &mut [Element]) {
-    elements.par_sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance).then(a.size.total_cmp(&b.size)));
+    elements.par_sort_unstable_by(order);
+}
+
+/// Both lists as one, in the same order.
+fn merged(mut a: &[Element], mut b: &[Element]) -> Vec<Element> {
+    let mut both = Vec::with_capacity(a.len() + b.len());
+    while let (Some((first_a, rest_a)), Some((first_b, rest_b))) = (a.split_first(), b.split_first()) {
+        if order(first_a, first_b).is_le() {
+            both.push(*first_a);
+            a = rest_a;
+        } else {
+            both.push(*first_b);
+            b = rest_b;
+        }
+    }
+    both.extend_from_slice(a);
+    both.extend_from_slice(b);
+    both
 }
 
 fn total(elements: &[Element]) -> f64 {
@@ -235,11 +278,11 @@ pub(crate) fn corner_codes(mask: &Volume<bool>, rank: Rank) -> Volume<u8> {
             let before_y = y.checked_sub(1);
             let rows = [(before_z, before_y, 6), (before_z, Some(y), 4), (Some(z), before_y, 2), (Some(z), Some(y), 0)];
             for (z, y, bit) in rows {
-                // A voxel stands right of the corner before it and left of the one after it.
-                for (x, &inside) in row(z, y).unwrap_or_default().iter().enumerate() {
-                    codes[x] |= u8::from(inside) << bit;
-                    codes[x + 1] |= u8::from(inside) << (bit + 1);
-                }
+                // A voxel stands right of the corner before it and left of the one after it. In two loops, so that both compile to
+                // vector code.
+                let row = row(z, y).unwrap_or_default();
+                codes.iter_mut().zip(row).for_each(|(code, &inside)| *code |= u8::from(inside) << bit);
+                codes[1..].iter_mut().zip(row).for_each(|(code, &inside)| *code |= u8::from(inside) << (bit + 1));
             }
         }
     });
@@ -249,22 +292,30 @@ pub(crate) fn corner_codes(mask: &Volume<bool>, rank: Rank) -> Volume<u8> {
 /// 1 for every voxel of the mask with a face on its outside.
 fn border_voxels(mask: &Volume<bool>, rank: Rank) -> Volume<u8> {
     let [nz, ny, nx] = mask.shape();
-    let at = |z: Option<usize>, y: Option<usize>, x: Option<usize>| match (z, y, x) {
-        (Some(z), Some(y), Some(x)) if z < nz && y < ny && x < nx => *mask.at([z, y, x]),
-        _ => false,
+    let outside = vec![false; nx];
+    let row = |z: Option<usize>, y: Option<usize>| match (z.filter(|z| *z < nz), y.filter(|y| *y < ny)) {
+        (Some(z), Some(y)) => &mask.voxels()[(z * ny + y) * nx..][..nx],
+        _ => &outside,
     };
     let mut border = vec![0_u8; mask.voxels().len()];
     border.par_chunks_mut((ny * nx).max(1)).enumerate().for_each(|(z, border)| {
-        for (idx, border) in border.iter_mut().enumerate() {
-            let (y, x) = (idx / nx, idx % nx);
-            let within_slice = || {
-                at(Some(z), y.checked_sub(1), Some(x))
-                    && at(Some(z), Some(y + 1), Some(x))
-                    && at(Some(z), Some(y), x.checked_sub(1))
-                    && at(Some(z), Some(y), Some(x + 1))
-            };
-            let across = || rank == Rank::Two || (at(z.checked_sub(1), Some(y), Some(x)) && at(Some(z + 1), Some(y), Some(x)));
-            *border = u8::from(at(Some(z), Some(y), Some(x)) && !(within_slice() && across()));
+        let mut surrounded = vec![false; nx];
+        for (y, border) in border.chunks_mut(nx.max(1)).enumerate() {
+            let here = row(Some(z), Some(y));
+            // The neighbours along x; the first and the last voxel lack one.
+            surrounded.fill(false);
+            if nx > 2 {
+                let sides = here.iter().zip(&here[2..]);
+                surrounded[1..nx - 1].iter_mut().zip(sides).for_each(|(surrounded, (before, after))| *surrounded = before & after);
+            }
+            let across_y = [row(Some(z), y.checked_sub(1)), row(Some(z), Some(y + 1))];
+            let across_z = [row(z.checked_sub(1), Some(y)), row(Some(z + 1), Some(y))];
+            for neighbours in across_y.iter().chain(across_z.iter().filter(|_| rank == Rank::Three)) {
+                surrounded.iter_mut().zip(*neighbours).for_each(|(surrounded, inside)| *surrounded &= inside);
+            }
+            for ((border, &inside), &surrounded) in border.iter_mut().zip(here).zip(&surrounded) {
+                *border = u8::from(inside & !surrounded);
+            }
         }
     });
     Volume::new(mask.shape(), border)

@@ -58,8 +58,8 @@ pub(crate) fn evaluate(args: &EvaluateArgs, messages: &Messages) -> anyhow::Resu
         messages.say(format_args!("note: {} has no reference and is not scored", path.display()));
     }
     let regions = Regions::choose(&args.scoring, &pairs)?;
-    let labels = match &truth.labels {
-        Some(declared) => declared.clone(),
+    let values::Found { labels, only } = match &truth.labels {
+        Some(declared) => values::Found { labels: declared.clone(), only: None },
         None => values::labels_found(&pairs, messages)?,
     };
     let n_with = pairs.iter().filter(|pair| probabilities::file_of(pair).is_file()).count();
@@ -72,7 +72,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, messages: &Messages) -> anyhow::Resu
         ));
     }
     let setup = Setup::new(&args.scoring, truth, regions, labels, &pairs)?;
-    let evaluated = score_all(&pairs, &setup, messages);
+    let evaluated = score_all(&pairs, &setup, only, messages);
     failed.extend(evaluated.failed);
     failed.sort_by(|a, b| a.case.cmp(&b.case));
     let bootstrap = Bootstrap { seed: args.random.seed, ..Bootstrap::default() };
@@ -125,14 +125,15 @@ struct Scored {
     score: CaseScore,
 }
 
-/// Scores every pair; a bad one does not stop the others.
-fn score_all(pairs: &[Pair], setup: &Setup, messages: &Messages) -> Evaluated {
+/// Scores every pair; a bad one does not stop the others. The maps of the `only` pair may have been read before.
+fn score_all(pairs: &[Pair], setup: &Setup, only: Option<[LabelMap; 2]>, messages: &Messages) -> Evaluated {
+    let only = Mutex::new(only);
     let counter = messages.progress("scoring", Unit::Cases, pairs.len() as u64);
     let pool = Pool::default();
     let results: Vec<_> = pairs
         .par_iter()
         .map(|pair| {
-            let result = score(pair, setup, &pool);
+            let result = score(pair, setup, &only, &pool);
             counter.advance();
             result.map_err(|error| FailedCase { case: pair.case.clone(), reason: format!("{error:#}") })
         })
@@ -170,11 +171,20 @@ fn score_all(pairs: &[Pair], setup: &Setup, messages: &Messages) -> Evaluated {
 }
 
 /// Scores one pair in every way.
-fn score(pair: &Pair, setup: &Setup, pool: &Pool) -> anyhow::Result<(Vec<Scored>, DistanceUnit)> {
-    let reference = read(&pair.reference, &setup.truth, &setup.labels, true)?;
-    let prediction = read(&pair.prediction, &setup.truth, &setup.labels, false)?;
+fn score(pair: &Pair, setup: &Setup, only: &Mutex<Option<[LabelMap; 2]>>, pool: &Pool) -> anyhow::Result<(Vec<Scored>, DistanceUnit)> {
+    let before = only.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let [prediction, reference] = match before {
+        Some(maps) => maps,
+        None => {
+            let (prediction, reference) = rayon::join(|| io::read_label_map(&pair.prediction), || io::read_label_map(&pair.reference));
+            [prediction?, reference?]
+        }
+    };
+    let reference = checked(&pair.reference, reference, &setup.truth, &setup.labels, true)?;
+    let prediction = checked(&pair.prediction, prediction, &setup.truth, &setup.labels, false)?;
     pairs::on_grid_of(&pair.reference, &reference.geometry, &pair.prediction, &prediction.geometry)?;
-    let second = pair.second.as_deref().map(|path| read(path, &setup.truth, &setup.labels, true)).transpose()?;
+    let second =
+        pair.second.as_deref().map(|path| checked(path, io::read_label_map(path)?, &setup.truth, &setup.labels, true)).transpose()?;
     if let (Some(path), Some(second)) = (&pair.second, &second) {
         pairs::on_grid_of(&pair.reference, &reference.geometry, path, &second.geometry)?;
     }
@@ -215,15 +225,15 @@ fn add(pool: &Pool, region: ScoredRegion, mut rankings: Vec<Ranking>) {
     }
 }
 
-/// Reads a label map and checks that it holds labels of the set only.
-fn read(path: &Path, truth: &Truth, labels: &[LabelName], is_truth: bool) -> anyhow::Result<LabelMap> {
+/// Checks that the map in the file at `path` holds labels of the set only.
+fn checked(path: &Path, mut map: LabelMap, truth: &Truth, labels: &[LabelName], is_truth: bool) -> anyhow::Result<LabelMap> {
     let is_label = |value: u16| value == 0 || labels.iter().any(|label| label.value == value) || (is_truth && truth.ignore == Some(value));
-    let mut map = io::read_label_map(path)?;
     // Our own predictions hold labels; other programs may keep the values of the masks they learned from.
-    if is_truth || !values::of(&map.labels).into_iter().all(is_label) {
-        truth.apply_mask_values(&mut map.labels);
+    let mut values = values::of(&map.labels);
+    if is_truth || !values.iter().all(|&value| is_label(value)) {
+        truth.apply_mask_values(&mut map.labels, &mut values);
     }
-    if let Some(value) = values::of(&map.labels).into_iter().find(|&value| !is_label(value)) {
+    if let Some(value) = values.into_iter().find(|&value| !is_label(value)) {
         let declared: Vec<String> = labels.iter().map(|label| label.value.to_string()).collect();
         let cure = "declare it in dataset.json, or correct the file";
         bail!("value {value} in {} is not among the labels 0, {}; {cure}", path.display(), declared.join(", "));

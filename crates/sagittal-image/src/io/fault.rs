@@ -17,6 +17,8 @@ pub(crate) enum Fault {
     Malformed { finding: String, cure: String },
     /// The content is sound but not supported.
     Unsupported { finding: String, cure: String },
+    /// Labels were asked for, and a voxel is none: [`super::labels`] says which.
+    NotLabels,
 }
 
 impl From<Error> for Fault {
@@ -45,6 +47,9 @@ impl Fault {
         match self {
             Self::Malformed { finding, cure } => ImageError::Malformed { path, finding, cure },
             Self::Unsupported { finding, cure } => ImageError::Unsupported { path, finding, cure },
+            Self::NotLabels => {
+                ImageError::NotLabels { path, finding: "expected labels, found other numbers".into(), cure: COPY_AGAIN.into() }
+            }
             Self::Io(source) if act == "read" && is_damage(&source) => {
                 ImageError::Malformed { path, finding: format!("the data are damaged or cut short ({source})"), cure: COPY_AGAIN.into() }
             }

@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
+use super::samples::Voxel;
 use crate::{Image, ImageError, LabelMap, Volume};
-
-/// How far a stored label may be from a whole number: scaled integers miss it by rounding.
-const WHOLE: f32 = 1e-3;
 
 /// Takes an image for a label map.
 pub(super) fn of_image(image: Image, path: &Path) -> Result<LabelMap, ImageError> {
@@ -31,13 +29,12 @@ pub(super) fn of_image(image: Image, path: &Path) -> Result<LabelMap, ImageError
     };
     let mut labels = Vec::with_capacity(first.voxels().len());
     for (index, &value) in first.voxels().iter().enumerate() {
-        let nearest = value.round();
-        if !((value - nearest).abs() <= WHOLE && (0.0..=65535.0).contains(&nearest)) {
+        let Ok(label) = u16::of(value) else {
             let [z, y, x] = position(first, index);
             let finding = format!("expected labels that are whole numbers from 0 to 65535, found {value} at voxel (x {x}, y {y}, z {z})");
             return refuse(finding, "is this an image instead of its labels? otherwise round the labels and store them as integers");
-        }
-        labels.push(nearest as u16);
+        };
+        labels.push(label);
     }
     Ok(LabelMap { labels: Volume::new(first.shape(), labels), geometry, header })
 }

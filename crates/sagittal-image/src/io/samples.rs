@@ -1,4 +1,4 @@
-//! Numbers as they lie in a file, turned into `f32` voxels while they are read.
+//! Numbers as they lie in a file, turned into voxels while they are read.
 //!
 //! Voxels stream through one slab of about a megabyte, so that reading costs the memory of its result. Nothing is
 //! allocated before the size that the header declares is compared with what the file can hold.
@@ -60,6 +60,60 @@ pub(crate) struct Samples {
     pub(crate) n_voxels: usize,
     pub(crate) n_channels: usize,
     pub(crate) channel_order: ChannelOrder,
+}
+
+/// What the voxels of a file are kept as: numbers of an image, or labels.
+pub(crate) trait Voxel: Copy {
+    /// # Errors
+    /// [`Fault::NotLabels`] if that is what is read, and the number is none.
+    fn of(number: f32) -> Result<Self, Fault>;
+
+    /// Appends the numbers in `bytes`, which are stored as `samples` says.
+    ///
+    /// # Errors
+    /// As [`Voxel::of`].
+    fn append(samples: &Samples, bytes: &[u8], out: &mut Vec<Self>) -> Result<(), Fault>;
+}
+
+impl Voxel for f32 {
+    fn of(number: f32) -> Result<Self, Fault> {
+        Ok(number)
+    }
+
+    fn append(samples: &Samples, bytes: &[u8], out: &mut Vec<Self>) -> Result<(), Fault> {
+        samples.convert(bytes, out);
+        Ok(())
+    }
+}
+
+/// How far a stored label may be from a whole number: scaled integers miss it by rounding.
+const WHOLE: f32 = 1e-3;
+
+/// A label, read without the detour of an image of numbers, which would take twice the memory.
+impl Voxel for u16 {
+    fn of(number: f32) -> Result<Self, Fault> {
+        let nearest = number.round();
+        let is_label = (number - nearest).abs() <= WHOLE && (0.0..=65535.0).contains(&nearest);
+        if is_label { Ok(nearest as u16) } else { Err(Fault::NotLabels) }
+    }
+
+    fn append(samples: &Samples, bytes: &[u8], out: &mut Vec<Self>) -> Result<(), Fault> {
+        if (samples.sample, samples.scale) == (SampleType::U8, None) {
+            out.extend(bytes.iter().map(|&byte| u16::from(byte)));
+            return Ok(());
+        }
+        let mut numbers = Vec::with_capacity(bytes.len() / samples.sample.size());
+        samples.convert(bytes, &mut numbers);
+        // Whole runs of one label are the rule.
+        let mut last = (0.0, 0);
+        for number in numbers {
+            if number != last.0 {
+                last = (number, Self::of(number)?);
+            }
+            out.push(last.1);
+        }
+        Ok(())
+    }
 }
 
 /// How much of the file is left for the voxels.
@@ -157,7 +211,7 @@ impl Samples {
     /// Reads the voxels of every channel, `n_channels` vectors of `n_voxels`.
     ///
     /// Call [`Samples::check_size`] first.
-    pub(crate) fn read(&self, reader: &mut dyn Read) -> Result<Vec<Vec<f32>>, Fault> {
+    pub(crate) fn read<V: Voxel>(&self, reader: &mut dyn Read) -> Result<Vec<Vec<V>>, Fault> {
         let (streams, width) = match self.channel_order {
             ChannelOrder::Planar => (self.n_channels, 1),
             ChannelOrder::Interleaved => (1, self.n_channels),
@@ -168,19 +222,19 @@ impl Samples {
         let mut converted = Vec::new();
         let mut channels = Vec::with_capacity(self.n_channels);
         for _ in 0..streams {
-            let mut group = (0..width).map(|_| reserve(self.n_voxels)).collect::<Result<Vec<Vec<f32>>, Fault>>()?;
+            let mut group = (0..width).map(|_| reserve(self.n_voxels)).collect::<Result<Vec<Vec<V>>, Fault>>()?;
             let mut left = self.n_voxels;
             while left > 0 {
                 let n = left.min(slab_voxels);
                 let slab = &mut bytes[..n * pixel_bytes];
                 reader.read_exact(slab)?;
                 if let [only] = group.as_mut_slice() {
-                    self.convert(slab, only);
+                    V::append(self, slab, only)?;
                 } else {
                     converted.clear();
-                    self.convert(slab, &mut converted);
+                    V::append(self, slab, &mut converted)?;
                     for (c, channel) in group.iter_mut().enumerate() {
-                        channel.extend(converted.iter().skip(c).step_by(width));
+                        channel.extend(converted.iter().copied().skip(c).step_by(width));
                     }
                 }
                 left -= n;
@@ -191,12 +245,12 @@ impl Samples {
     }
 
     /// Reads the voxels from text: numbers parted by white space or commas.
-    pub(crate) fn read_text(&self, reader: &mut dyn Read) -> Result<Vec<Vec<f32>>, Fault> {
+    pub(crate) fn read_text<V: Voxel>(&self, reader: &mut dyn Read) -> Result<Vec<Vec<V>>, Fault> {
         // A number and its separator take two characters at least, sixty-four at most.
         let samples = self.declared_bytes()? / self.sample.size() as u64;
         let mut text = Vec::new();
         reader.take(samples.saturating_mul(64)).read_to_end(&mut text)?;
-        let mut channels = (0..self.n_channels).map(|_| Vec::new()).collect::<Vec<Vec<f32>>>();
+        let mut channels = (0..self.n_channels).map(|_| Vec::new()).collect::<Vec<Vec<V>>>();
         let tokens = text.split(|b| b.is_ascii_whitespace() || *b == b',').filter(|token| !token.is_empty());
         let mut n = 0_u64;
         for (i, token) in tokens.take(samples as usize).enumerate() {
@@ -204,7 +258,7 @@ impl Samples {
                 Fault::malformed(format!("expected a number, found `{}`", String::from_utf8_lossy(token).escape_debug()), COPY_AGAIN)
             })?;
             let channel = if self.channel_order == ChannelOrder::Planar { i / self.n_voxels } else { i % self.n_channels };
-            channels[channel].push(number as f32);
+            channels[channel].push(V::of(number as f32)?);
             n += 1;
         }
         if n < samples {
@@ -246,10 +300,10 @@ impl Samples {
 }
 
 /// An empty vector with room for `n` voxels, or an error instead of an abort where memory does not suffice.
-fn reserve(n: usize) -> Result<Vec<f32>, Fault> {
+fn reserve<V>(n: usize) -> Result<Vec<V>, Fault> {
     let mut voxels = Vec::new();
     voxels.try_reserve_exact(n).map_err(|_| {
-        let gib = n as f64 * 4.0 / f64::from(1 << 30);
+        let gib = n as f64 * size_of::<V>() as f64 / f64::from(1 << 30);
         Fault::unsupported(
             format!("its {n} voxels need {gib:.1} GiB, which this machine does not give"),
             "crop the image or use a larger machine",

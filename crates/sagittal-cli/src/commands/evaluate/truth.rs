@@ -77,12 +77,12 @@ impl Truth {
         self.cases.get(&file.canonicalize().ok()?)
     }
 
-    /// Puts labels in the place of the values that stand for them in mask files (255 for 1).
-    pub(crate) fn apply_mask_values(&self, labels: &mut Volume<u16>) {
-        if self.mask_values.is_empty() {
+    /// Puts labels in the place of the values that stand for them in mask files (255 for 1), in a map and in the list of its values.
+    pub(crate) fn apply_mask_values(&self, labels: &mut Volume<u16>, values: &mut [u16]) {
+        if !self.mask_values.iter().any(|pair| values.contains(&pair.mask)) {
             return;
         }
-        for voxel in labels.voxels_mut() {
+        for voxel in labels.voxels_mut().iter_mut().chain(values) {
             if let Some(pair) = self.mask_values.iter().find(|pair| pair.mask == *voxel) {
                 *voxel = pair.label;
             }

@@ -9,19 +9,19 @@ use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
 
 use super::frame::{Fields, Frame};
 use crate::{
-    Image, Rank, Volume,
+    Rank, Volume,
     io::{
-        SourceHeader,
+        Grid, SourceHeader,
         fault::{COPY_AGAIN, Fault},
         header::Source,
         open::{check_end, excerpt, open, skip},
-        samples::{ByteOrder, ChannelOrder, SampleType, Samples, Stored, checked_channels, checked_shape},
+        samples::{ByteOrder, ChannelOrder, SampleType, Samples, Stored, Voxel, checked_channels, checked_shape},
         text_header::{number, open_beside, read_lines, seek_to_last},
     },
 };
 
 /// Reads an image; the fourth axis becomes channels, and so do the components of a voxel.
-pub(crate) fn read(path: &Path) -> Result<Image, Fault> {
+pub(crate) fn read<V: Voxel>(path: &Path) -> Result<Grid<V>, Fault> {
     let mut opened = open(path)?;
     let (lines, header_bytes) = read_lines(&mut opened.reader, |line| line.starts_with("ElementDataFile"))?;
     let fields = parse(&lines)?;
@@ -65,7 +65,7 @@ pub(crate) fn read(path: &Path) -> Result<Image, Fault> {
     let channels = channels.into_iter().map(|voxels| Volume::new(shape, voxels)).collect();
     // Fields of four axes place no volume of three.
     let header = if extents.len() <= 3 { SourceHeader::new(Source::Meta(Box::new(frame)), &geometry) } else { SourceHeader::default() };
-    Ok(Image { channels, geometry, header })
+    Ok(Grid { channels, geometry, header })
 }
 
 fn parse(lines: &[String]) -> Result<Fields, Fault> {

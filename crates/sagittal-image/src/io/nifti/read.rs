@@ -7,19 +7,19 @@ use std::{
 
 use super::header::{Header, SIZE_1, SIZE_2, recognise};
 use crate::{
-    Image, Rank, Volume,
+    Rank, Volume,
     io::{
-        SourceHeader,
+        Grid, SourceHeader,
         fault::{COPY_AGAIN, Fault},
         header::Source,
         nifti::frame::Version,
         open::{check_end, inflate, open, skip},
-        samples::{ChannelOrder, SampleType, Samples, Stored, checked_channels, checked_shape},
+        samples::{ChannelOrder, SampleType, Samples, Stored, Voxel, checked_channels, checked_shape},
     },
 };
 
 /// Reads an image; its axes after the third one (time, vector) become channels, the fourth one fastest.
-pub(crate) fn read(path: &Path) -> Result<Image, Fault> {
+pub(crate) fn read<V: Voxel>(path: &Path) -> Result<Grid<V>, Fault> {
     let (mut reader, stored) = inflate(open(path)?)?;
     let (header, header_bytes) = read_header(&mut reader)?;
     let pixel = Pixel::of_datatype(header.datatype)?;
@@ -52,7 +52,7 @@ pub(crate) fn read(path: &Path) -> Result<Image, Fault> {
     check_end(&mut reader, stored)?;
     channels.truncate(n_file_channels * pixel.components.min(3));
     let header = SourceHeader::new(Source::Nifti(Box::new(header.frame)), &geometry);
-    Ok(Image { channels: channels.into_iter().map(|voxels| Volume::new(shape, voxels)).collect(), geometry, header })
+    Ok(Grid { channels: channels.into_iter().map(|voxels| Volume::new(shape, voxels)).collect(), geometry, header })
 }
 
 /// Reads the header and says how many bytes it took.

@@ -12,19 +12,19 @@ use super::{
     header::{Encoding, Header},
 };
 use crate::{
-    Image, Rank, Volume,
+    Rank, Volume,
     io::{
-        SourceHeader,
+        Grid, SourceHeader,
         fault::Fault,
         header::Source,
         open::{check_end, open, skip},
-        samples::{ChannelOrder, Samples, Stored, checked_channels, checked_shape},
+        samples::{ChannelOrder, Samples, Stored, Voxel, checked_channels, checked_shape},
         text_header::{number, open_beside, read_lines, seek_to_last},
     },
 };
 
 /// Reads an image; an axis that is not one of space (`list`, `vector`, `RGB-color`, …) becomes channels.
-pub(crate) fn read(path: &Path) -> Result<Image, Fault> {
+pub(crate) fn read<V: Voxel>(path: &Path) -> Result<Grid<V>, Fault> {
     let mut opened = open(path)?;
     let (lines, header_bytes) = read_lines(&mut opened.reader, str::is_empty)?;
     let header = Header::parse(&lines)?;
@@ -82,7 +82,7 @@ pub(crate) fn read(path: &Path) -> Result<Image, Fault> {
     };
     let channels = channels.into_iter().take(axes.n_kept).map(|voxels| Volume::new(shape, voxels)).collect();
     let header = SourceHeader::new(Source::Nrrd(Box::new(frame)), &geometry);
-    Ok(Image { channels, geometry, header })
+    Ok(Grid { channels, geometry, header })
 }
 
 /// Which axes are of space, and which one holds channels.
