@@ -50,6 +50,11 @@ impl WrongUse {
         if !matches!(extension, Some("csv" | "json")) {
             return Err(Self(format!("{} ends in neither .csv nor .json; give the file one of them", path.display())));
         }
+        Self::unless_writable(path)
+    }
+
+    /// Refuses a file whose folder is not there, or whose name is a folder's: before the work.
+    pub(crate) fn unless_writable(path: &std::path::Path) -> Result<(), Self> {
         match path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
             Some(folder) => Err(Self(format!("{} is no folder, so {} cannot be written; make it first", folder.display(), path.display()))),
             None => Self::if_folder(path),

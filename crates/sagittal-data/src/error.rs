@@ -19,7 +19,7 @@ pub enum DataError {
         source: std::io::Error,
     },
     /// A JSON file does not parse or lacks a field.
-    #[error("{path} is not the JSON that was expected", path = path.display())]
+    #[error("{path} is not the JSON that was expected; correct it, or write it anew with the program that it is from", path = path.display())]
     Json {
         /// The file.
         path: PathBuf,

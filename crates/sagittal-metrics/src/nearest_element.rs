@@ -11,10 +11,10 @@ use rayon::prelude::*;
 use sagittal_image::Volume;
 
 /// Places of a row that are looked at together.
-const LANES: usize = 16;
+const LANES: usize = 8;
 
-/// 0 to 15, as they are added to the position of a block.
-const LANE: [f64; LANES] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0];
+/// 0 to 7, as they are added to the position of a block.
+const LANE: [f64; LANES] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
 
 /// Bounds that follow from another distance may be too low by rounding.
 const ROUNDING: f64 = 1.0 + 1e-9;
@@ -101,28 +101,45 @@ impl NearestElement {
         if !self.occupied[slice] {
             return;
         }
-        let [_, ny, nx] = self.shape;
         let [mm_z, mm_y, mm_x] = self.spacing;
         let dz = slice.abs_diff(z) as f64 * mm_z;
-        let reach = ((*best - dz * dz).max(0.0).sqrt() / mm_x).min(nx as f64) as usize + 1;
-        let row = (slice * ny + y) * self.blocks_per_row;
-        for block in x.saturating_sub(reach) / LANES..=(x + reach).min(nx - 1) / LANES {
+        let row = (slice * self.shape[1] + y) * self.blocks_per_row;
+        let mut look = |block: usize| {
             let begin = block * LANES;
             let outside = if x < begin { begin - x } else { x.saturating_sub(begin + LANES - 1) };
-            let (dy, dx) = (f64::from(self.fewest[row + block]) * mm_y, outside as f64 * mm_x);
-            // No place of the block is nearer than this, rounding included: the sums are the same.
-            if dz * dz + dy * dy + dx * dx >= *best {
-                continue;
+            let dx = outside as f64 * mm_x;
+            // No place of this block is nearer, and none beyond it.
+            if dz * dz + dx * dx >= *best {
+                return false;
             }
-            let first = begin as f64 - x as f64;
-            let mut squared = [0.0; LANES];
-            for ((squared, &steps), &lane) in squared.iter_mut().zip(&self.steps_y[row + block]).zip(&LANE) {
-                let (dy, dx) = (f64::from(steps) * mm_y, (first + lane) * mm_x);
-                *squared = dz * dz + dy * dy + dx * dx;
+            let dy = f64::from(self.fewest[row + block]) * mm_y;
+            // Rounding does not make this larger than the sums below, which are the same.
+            if dz * dz + dy * dy + dx * dx < *best {
+                *best = best.min(lowest_squared(&self.steps_y[row + block], mm_y, dz * dz, begin as f64 - x as f64, mm_x));
             }
-            *best = squared.iter().fold(*best, |a, &b| if b < a { b } else { a });
-        }
+            true
+        };
+        let own = x / LANES;
+        (own..self.blocks_per_row).all(&mut look);
+        (0..own).rev().all(look);
     }
+}
+
+/// The lowest squared distance to a place of a block that begins `first` steps along x away.
+fn lowest_squared(steps_y: &[f32; LANES], mm_y: f64, squared_z: f64, first: f64, mm_x: f64) -> f64 {
+    let mut squared = [0.0; LANES];
+    for ((squared, &steps), &lane) in squared.iter_mut().zip(steps_y).zip(&LANE) {
+        let (dy, dx) = (f64::from(steps) * mm_y, (first + lane) * mm_x);
+        *squared = squared_z + dy * dy + dx * dx;
+    }
+    // By halves, because a chain of comparisons waits for each of them.
+    let mut width = LANES / 2;
+    while width > 0 {
+        let (low, high) = squared.split_at_mut(width);
+        low.iter_mut().zip(high).for_each(|(low, high)| *low = if *high < *low { *high } else { *low });
+        width /= 2;
+    }
+    squared[0]
 }
 
 /// Fills the steps along y of one slice, whose rows begin as infinite.

@@ -66,7 +66,11 @@ fn dataset_folder(args: &CalibrateArgs) -> anyhow::Result<PathBuf> {
         return Ok(folder.clone());
     }
     let path = args.run.join("run.json");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}; name the folder of a run", path.display()))?;
+    if !path.is_file() {
+        let cure = "name the folder that `sagittal train -o` was given";
+        return Err(WrongUse(format!("{} holds no run.json, so it is no run; {cure}", args.run.display())).into());
+    }
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let record: Value = serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))?;
     let folder = record["dataset"]["folder"].as_str().map(PathBuf::from).filter(|folder| folder.is_dir());
     folder

@@ -72,6 +72,9 @@ pub(crate) fn run(args: &StatisticsArgs, messages: &Messages) -> anyhow::Result<
             Err(failure) => failed.push(failure),
         }
     }
+    for case in cases.iter().filter(|case| case.labels.is_empty()) {
+        messages.say(format_args!("note: {} holds no label: it is 0 in every voxel", case.case));
+    }
     let statistics = Statistics { format_version: 1, cases, failed };
     if let Some(file) = &args.output {
         write(&statistics, file)?;

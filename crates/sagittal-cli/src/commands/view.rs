@@ -34,14 +34,22 @@ const MOST_GIF_PIXELS: usize = 350_000_000;
 pub(crate) fn run(args: &ViewArgs, messages: &Messages) -> anyhow::Result<Outcome> {
     let kind = form::file_kind(&args.output)?;
     let form = form::choose(args, kind)?;
+    WrongUse::unless_writable(&args.output)?;
     WrongUse::unless_exists(&args.image, "an image")?;
     if args.image.is_dir() {
         return Err(WrongUse(format!("{} is a folder; name one image in it", args.image.display())).into());
     }
     let image = one_channel(io::read_image(&args.image)?, args, messages)?;
+    if !image.channels.iter().flat_map(|channel| channel.voxels()).any(|value| value.is_finite()) {
+        bail!("{} cannot be shown: expected intensities, found no voxel that is a finite number; write it anew", args.image.display());
+    }
     let labels = labels_of(args.labels.as_deref(), &args.image, &image)?;
     let reference = labels_of(args.reference.as_deref(), &args.image, &image)?;
     form::refuse_unfitting(args, form, image.geometry.rank)?;
+    if form == Form::Surface && labels.as_ref().is_some_and(|map| map.labels.voxels().iter().all(|&value| value == 0)) {
+        let file = args.labels.as_deref().unwrap_or(&args.image).display();
+        bail!("{file} has no surface to draw: expected labels, found 0 in every voxel; show the image with --as planes");
+    }
     let palette = names::palette(args, &[labels.as_ref(), reference.as_ref()], messages)?;
     let compared = Compared { image: &image, reference: reference.as_ref(), prediction: labels.as_ref(), palette: &palette };
     let mut panels = Panels::new(&compared)?;
