@@ -63,9 +63,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, messages: &Messages) -> anyhow::Resu
         None => values::labels_found(&pairs, messages)?,
     };
     let n_with = pairs.iter().filter(|pair| probabilities::file_of(pair).is_file()).count();
-    if !truth.regions.is_empty() && n_with > 0 {
-        messages.say("note: regions are scored as unions of labels; the probabilities of regions are not");
-    } else if n_with > 0 && n_with < pairs.len() {
+    if n_with > 0 && n_with < pairs.len() {
         messages.say(format_args!(
             "note: only {n_with} of {} predictions have probabilities beside them (CASE.npz); those are scored",
             pairs.len()
@@ -200,7 +198,7 @@ fn score(pair: &Pair, setup: &Setup, only: &Mutex<Option<[LabelMap; 2]>>, pool: 
             scored.push(Scored { subject, region: *region, score: CaseScore { group, ..CaseScore::new(&pair.case, labels) } });
         }
     }
-    let ranked = if !setup.truth.regions.is_empty() { Vec::new() } else { probabilities::rank(pair, &reference, &setup.labels, &insides)? };
+    let ranked = probabilities::rank(pair, &reference, &setup.structures, &insides)?;
     for (inside_idx, (region, rankings)) in ranked.into_iter().enumerate() {
         // The prediction comes first, once for each region.
         let labels = scored[inside_idx].score.labels.iter_mut();

@@ -248,10 +248,17 @@ fn a_data_set_says_what_is_not_scored_and_what_its_regions_consist_of() {
     assert_eq!((n, json["labels"].as_array().unwrap().len()), (511.0, 1));
     let regions = r#"{"background": 0, "whole": [1, 2], "core": 2}, "regions_class_order": [1, 2]"#;
     fs::write(place.path().join("set/dataset.json"), description(regions)).unwrap();
-    let classes = vec![Volume::filled([8; 3], 0.5_f32); 2];
+    // Probabilities of the regions, in their order: those of the whole are the truth.
+    let truth = io::read_label_map(&place.path().join("set/labelsTr/a.nii.gz")).unwrap().labels;
+    let classes = [truth.map(|&value| f32::from(u8::from(value > 0))), Volume::filled([8; 3], 0.5_f32)];
     io::write_probabilities(&place.path().join("p/a.npz"), &classes).unwrap();
-    let call = sagittal(place.path(), &["evaluate", "p", "set/labelsTr"]).exits(0).says("the probabilities of regions are not");
-    call.prints("1 whole").prints("2 core");
+    let call = sagittal(place.path(), &["evaluate", "p", "set/labelsTr", "--json"]).exits(0);
+    let json = call.json();
+    assert_eq!(json["labels"], serde_json::json!([{"value": 1, "name": "whole"}, {"value": 2, "name": "core"}]));
+    let n_whole = truth.voxels().iter().filter(|value| **value > 0).count() as f64;
+    let of_whole = |count: &str| number(&json, &format!("/cases/0/labels/0/{count}"));
+    assert_eq!(of_whole("true_positive") + of_whole("false_negative"), n_whole);
+    assert_eq!((of_whole("probability/roc_auc"), number(&json, "/cases/0/labels/1/probability/roc_auc")), (1.0, 0.5));
 }
 
 #[test]

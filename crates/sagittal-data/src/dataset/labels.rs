@@ -131,6 +131,9 @@ fn regions(declared: Vec<Entry>, order: Option<&Value>, labels: &[Label]) -> Res
     if let Some(value) = painted.iter().find(|value| **value == 0 || labels.iter().all(|label| label.value != **value)) {
         return Err((format!("regions_class_order holds {value}, which is no value of the regions"), cure));
     }
+    if let Some((at, value)) = painted.iter().enumerate().find(|(at, value)| painted[..*at].contains(value)) {
+        return Err((format!("regions_class_order holds {value} twice, the second time for {:?}", entries[at].name), cure));
+    }
     Ok(entries.into_iter().zip(painted).map(|(Entry { name, values }, painted)| Region { name, values, painted }).collect())
 }
 
@@ -184,6 +187,7 @@ mod tests {
             (r#"{"labels": {"background": 0, "a": [1, 2]}}"#, "there is no regions_class_order"),
             (r#"{"labels": {"background": 0, "a": [1, 2], "b": 2}, "regions_class_order": [1]}"#, "has 1 labels for 2 regions"),
             (r#"{"labels": {"background": 0, "a": [1, 2]}, "regions_class_order": [7]}"#, "holds 7, which is no value"),
+            (r#"{"labels": {"background": 0, "a": [1, 2], "b": 2}, "regions_class_order": [1, 1]}"#, "holds 1 twice"),
             (r#"{"labels": {"background": 0, "a": [1, 2]}, "regions_class_order": "1"}"#, "regions_class_order is \"1\""),
             (r#"{"labels": {"background": 0, "a": [0, 1]}, "regions_class_order": [1]}"#, "region \"a\" contains the background"),
             (r#"{"labels": 3}"#, "dataset.json is not the JSON that was expected"),

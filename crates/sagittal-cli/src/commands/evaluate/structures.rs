@@ -19,6 +19,11 @@ impl Structures {
         self.0.iter().map(|structure| LabelName { value: structure.painted, name: structure.name.clone() }).collect()
     }
 
+    /// The labels that each consists of.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = &[u16]> {
+        self.0.iter().map(|structure| &*structure.values)
+    }
+
     /// Scores each structure as the union of its labels in both maps.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Which label values occur in label maps.
 
+use std::path::Path;
+
 use anyhow::ensure;
 use rayon::prelude::*;
 use sagittal_image::{LabelMap, Volume, io};
@@ -49,7 +51,7 @@ pub(crate) struct Found {
 /// left out here and fail when they are scored.
 pub(crate) fn labels_found(pairs: &[Pair], messages: &Messages) -> anyhow::Result<Found> {
     let counter = messages.progress("looking for labels", Unit::Cases, pairs.len() as u64);
-    let read = |path: &std::path::Path| io::read_label_map(path).ok();
+    let read = |path: &Path| io::read_label_map(path).ok();
     let look = |pair: &Pair| {
         let (prediction, reference) = rayon::join(|| read(&pair.prediction), || read(&pair.reference));
         let values: Vec<u16> = [&prediction, &reference].into_iter().flatten().flat_map(|map| of(&map.labels)).collect();

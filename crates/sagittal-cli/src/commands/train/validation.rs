@@ -47,17 +47,16 @@ pub(super) fn score(
     std::fs::create_dir_all(&target).with_context(|| format!("cannot make {}", target.display()))?;
     let structures = Structures::of(&plan.labels, &plan.regions);
     let labels = structures.names();
-    let values: Vec<u16> = labels.iter().map(|label| label.value).collect();
     let mut region = ScoredRegion::WholeImage;
     let (mut unit, surface) = (DistanceUnit::Millimetre, SurfaceOptions::default());
     let wanted = ScoreOptions { surface: Some(surface), ..ScoreOptions::default() };
     // Over the voxels of all cases, or of none.
-    let mut pool: Option<Vec<Ranking>> = plan.regions.is_empty().then(|| vec![Ranking::empty(); values.len()]);
+    let mut pool: Option<Vec<Ranking>> = Some(vec![Ranking::empty(); labels.len()]);
     let mut score_one = |id: &str| -> anyhow::Result<CaseScore> {
         let case = dataset.training_case(id).context("the data set does not have it any more")?;
         let (image, reference) = (dataset.read_image(case)?, dataset.read_labels(case)?);
         let (geometry, header) = (image.geometry.clone(), image.header.clone());
-        let n_probabilities = geometry.shape.iter().product::<usize>() * plan.labels.len();
+        let n_probabilities = geometry.shape.iter().product::<usize>() * plan.n_outputs();
         if pool.is_some() && n_probabilities > MOST_PROBABILITIES {
             messages.say(format_args!("note: {id} is too large to score probabilities on the way; `predict --probabilities` writes them"));
             pool = None;
@@ -78,11 +77,12 @@ pub(super) fn score(
             unit = DistanceUnit::Voxel;
         }
         if let (Some(pool), Some(classes)) = (&mut pool, &probabilities) {
-            // The background comes first.
-            let rank = |(class, &label): (usize, &u16)| -> anyhow::Result<Ranking> {
-                Ok(evaluate::rank_label(&classes.class(class)?, &reference, label, inside.as_ref())?)
+            // The background comes first, where there is one.
+            let n_before = usize::from(plan.regions.is_empty());
+            let rank = |(class, labels): (usize, &[u16])| -> anyhow::Result<Ranking> {
+                Ok(evaluate::rank_label(&classes.class(class)?, &reference, labels, inside.as_ref())?)
             };
-            let ranked = (1..classes.n_classes()).zip(&values).map(rank).collect::<Result<Vec<_>, _>>()?;
+            let ranked = (n_before..classes.n_classes()).zip(structures.labels()).map(rank).collect::<Result<Vec<_>, _>>()?;
             for ((score, pool), ranking) in scores.iter_mut().zip(pool).zip(ranked) {
                 score.probability = Some(ranking.score());
                 pool.add(ranking);
