@@ -48,8 +48,8 @@ def surface_distance_times(r, p):
     print("  surface-distance finds HD95", [round(hd95, 6) for hd95, _, _ in found], flush=True)
 
 
-def surface_distance_from_files(r, p):
-    surface_distance_times(*(np.asarray(nibabel.load(path).dataobj) for path in (r, p)))
+def read(path):
+    return np.asarray(nibabel.load(path).dataobj)
 
 
 def medpy_times(r, p):
@@ -58,23 +58,36 @@ def medpy_times(r, p):
     print("  MedPy, label 1", binary.hd95(p == 1, r == 1, SPACING), binary.assd(p == 1, r == 1, SPACING), flush=True)
 
 
-def measured(work, r, p, queue):
+def measured(work, files, including_files, queue):
     import surface_distance  # noqa: F401, not to be timed
 
     start = time.time()
-    work(r, p)
+    maps = [read(file) for file in files]
+    if not including_files:
+        start = time.time()
+    work(*maps)
     queue.put((time.time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20))
 
 
-def apart(work, r, p):
-    # A fresh process: a forked one begins with this one's memory.
+def write(folder):
+    for name, shift in (("r", 0.0), ("p", 4.0)):
+        image = nibabel.Nifti1Image(labels(shift), np.diag([*SPACING, 1]))
+        for extension in ("nii", "nii.gz"):
+            nibabel.save(image, f"{folder}/{name}.{extension}")
+
+
+def apart(work, *arguments):
+    # A process of its own, and this one never holds a volume: what a process held before counts as the peak of those it starts.
     context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    process = context.Process(target=measured, args=(work, r, p, queue))
+    process = context.Process(target=work, args=arguments)
     process.start()
-    found = queue.get()
     process.join()
-    return found
+
+
+def theirs(work, files, including_files):
+    queue = multiprocessing.get_context("spawn").Queue()
+    apart(measured, work, files, including_files, queue)
+    return queue.get()
 
 
 def ours(arguments):
@@ -87,27 +100,24 @@ def ours(arguments):
 
 def main():
     programs = sys.argv[1]
-    r, p = labels(0.0), labels(4.0)
     with tempfile.TemporaryDirectory() as folder:
-        affine = np.diag([*SPACING, 1])
+        apart(write, folder)
         for extension in ("nii", "nii.gz"):
-            for name, map_ in (("r", r), ("p", p)):
-                nibabel.save(nibabel.Nifti1Image(map_, affine), f"{folder}/{name}.{extension}")
-        for extension in ("nii", "nii.gz"):
-            files = [f"{folder}/{name}.{extension}" for name in ("p", "r")]
-            evaluate = [f"{programs}/sagittal", "evaluate", *files, "--threads", "2"]
+            files = [f"{folder}/{name}.{extension}" for name in ("r", "p")]
+            evaluate = [f"{programs}/sagittal", "evaluate", files[1], files[0], "--threads", "2"]
             our_s, our_gib, _ = min(ours(evaluate) for _ in range(3))
-            their_s, their_gib = apart(surface_distance_from_files, files[1], files[0])
+            their_s, their_gib = theirs(surface_distance_times, files, True)
             print(f"from .{extension}: sagittal {our_s:.2f} s, {our_gib:.2f} GiB; surface-distance {their_s:.2f} s, {their_gib:.2f} GiB; "
                   f"{their_s / our_s:.1f} times sagittal's", flush=True)
-        said = ours([f"{programs}/examples/surface_speed", f"{folder}/p.nii", f"{folder}/r.nii", "1", "2", "3"])[2]
+        files = [f"{folder}/{name}.nii" for name in ("r", "p")]
+        said = ours([f"{programs}/examples/surface_speed", files[1], files[0], "1", "2", "3"])[2]
         print("  sagittal finds", said.splitlines()[0].split(", ", 1)[1])
         our_s = min(float(line.split()[0]) for line in said.splitlines())
-    others = [("surface-distance", surface_distance_times, 1)] + ([("MedPy", medpy_times, 3)] if "--medpy" in sys.argv else [])
-    for name, work, times in others:
-        seconds, _ = apart(work, r, p)
-        seconds *= times
-        print(f"functions alone: sagittal {our_s:.2f} s; {name} {seconds:.1f} s; {seconds / our_s:.1f} times sagittal's", flush=True)
+        others = [("surface-distance", surface_distance_times, 1)] + ([("MedPy", medpy_times, 3)] if "--medpy" in sys.argv else [])
+        for name, work, times in others:
+            seconds, _ = theirs(work, files, False)
+            seconds *= times
+            print(f"functions alone: sagittal {our_s:.2f} s; {name} {seconds:.1f} s; {seconds / our_s:.1f} times sagittal's", flush=True)
 
 
 if __name__ == "__main__":
