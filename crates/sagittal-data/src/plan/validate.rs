@@ -138,7 +138,7 @@ impl Plan {
         within("training.ema_decay", training.ema_decay.unwrap_or(0.0), 0.0, 0.999_999)?;
         within("training.weight_decay", training.weight_decay, 0.0, 1.0)?;
         let no_decay = !training.optimizer.is_rprop() || training.weight_decay == 0.0;
-        require(no_decay, "training.weight_decay", &training.weight_decay, || "0 with Rprop, which has none".to_owned())?;
+        require(no_decay, "training.weight_decay", training.weight_decay, || "0 with Rprop, which has none".to_owned())?;
         within("training.gradient_clip", training.gradient_clip, 1e-6, 1e9)?;
         within("training.foreground_fraction", training.foreground_fraction, 0.0, 1.0)?;
         require(training.iterations_per_epoch >= 1, "training.iterations_per_epoch", training.iterations_per_epoch, || {

@@ -291,8 +291,8 @@ impl Plan {
             if let Some((grid, fitted)) = lowres {
                 plans.push((Configuration::Lowres, draft.plan(&grid, fitted, Rank::Three, false)?));
                 let mut cascade = Self { previous_stage: Some(Configuration::Lowres.name().into()), ..fullres.clone() };
-                let n_inputs = cascade.n_inputs();
-                cascade.network.unet_mut().expect("nnU-Net plans U-Nets").input_channels = n_inputs;
+                let (n_inputs, n_outputs) = (cascade.n_inputs(), cascade.n_outputs());
+                cascade.network.set_channels(n_inputs, n_outputs);
                 cascade.estimate = cascade.estimated();
                 cascade.validate()?;
                 plans.push((Configuration::Cascade, cascade));
