@@ -3,6 +3,7 @@
 //! Sections in the order in which people ask: how good, is it trustworthy, what does it look like, how did it learn, how was it made.
 //! Everything that comes from outside is escaped; pictures are inlined as base64.
 
+mod beside;
 mod scores;
 
 use std::fmt::Write as _;
@@ -35,6 +36,10 @@ pub fn html(input: &ReportInput) -> String {
         scores::summary(&mut page, metrics);
     }
     scores::probabilities(&mut page, &input.probabilities);
+    if let Some(metrics) = &input.metrics {
+        beside::side_by_side(&mut page, metrics);
+        beside::groups(&mut page, metrics);
+    }
     pictures(&mut page, input);
     learning(&mut page, input);
     if let Some(metrics) = &input.metrics {
@@ -180,9 +185,29 @@ fn plan(page: &mut String, input: &ReportInput) {
     }
     page.push_str("<section><h2>Plan</h2><div class=\"plan\">");
     for paragraph in input.plan_words.split("\n\n").filter(|paragraph| !paragraph.trim().is_empty()) {
-        let _ = write!(page, "<p>{}</p>", escape(paragraph.trim_end()));
+        plan_paragraph(page, paragraph);
     }
     page.push_str("</div></section>");
+}
+
+/// Lines that begin with a name in a column of their own, and go on below it, become rows that fit any width; all others stay text.
+fn plan_paragraph(page: &mut String, paragraph: &str) {
+    let is_continued = |line: &str| line.starts_with("  ");
+    let named = |line: &str| line.split_once("  ").is_some_and(|(name, text)| !name.is_empty() && !text.trim().is_empty());
+    let mut lines = paragraph.lines().peekable();
+    if !paragraph.lines().all(|line| is_continued(line) || named(line)) || lines.peek().is_none_or(|line| is_continued(line)) {
+        let _ = write!(page, "<p>{}</p>", escape(paragraph.trim_end()));
+        return;
+    }
+    page.push_str("<dl>");
+    while let Some((name, text)) = lines.next().and_then(|line| line.split_once("  ")) {
+        let mut text = text.trim().to_owned();
+        while let Some(more) = lines.next_if(|line| is_continued(line)) {
+            text = format!("{text} {}", more.trim());
+        }
+        let _ = write!(page, "<dt>{}</dt><dd>{}</dd>", escape(name), escape(&text));
+    }
+    page.push_str("</dl>");
 }
 
 fn provenance(page: &mut String, input: &ReportInput) {

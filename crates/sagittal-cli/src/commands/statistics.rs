@@ -15,7 +15,11 @@ use sagittal_metrics::{
 };
 use serde::Serialize;
 
-use super::evaluate::{pairs, short, truth, values};
+use super::evaluate::{
+    pairs, short,
+    truth::{self, Truth},
+    values,
+};
 use crate::{
     args::StatisticsArgs,
     messages::{Messages, Unit},
@@ -101,7 +105,9 @@ fn works(images: &Path, label_maps: &Path) -> anyhow::Result<(Vec<Work>, Vec<Fai
                     channels.entry(name).or_default().extend(files);
                 }
             }
-            let maps = pairs::by_case(label_maps, pairs::name)?;
+            // A data set names its cases, which need not be the names of its files: 21_manual1.gif is case 21_training.
+            let truth = Truth::about(label_maps, None).unwrap_or_default();
+            let maps = pairs::by_case(label_maps, |path| truth.case_of(path).map_or_else(|| pairs::name(path), |case| case.id.clone()))?;
             if maps.is_empty() {
                 return Err(WrongUse(format!("{} holds no image file; name the folder of the label maps", label_maps.display())).into());
             }

@@ -1,6 +1,6 @@
 use sagittal_metrics::{
-    Bootstrap, CaseScore, FailedCase, LabelName, LabelScore, Metrics, Overlap, PooledProbability, ProbabilityScore, VolumeUnit,
-    probability::ReliabilityBin,
+    Beside, Bootstrap, CaseScore, FailedCase, LabelName, LabelScore, Metrics, Overlap, PooledProbability, ProbabilityScore, Subject,
+    VolumeUnit, probability::ReliabilityBin,
 };
 
 use super::*;
@@ -62,6 +62,36 @@ fn the_page_asks_nobody_for_anything() {
         assert!(!page.contains(request), "{request}");
     }
     assert!(page.contains("default-src 'none'"));
+}
+
+#[test]
+fn what_was_scored_otherwise_and_groups_have_tables() {
+    let mut input = input(4, 1);
+    let metrics = input.metrics.as_mut().expect("there are scores");
+    let cases: Vec<CaseScore> =
+        metrics.cases.iter().map(|case| CaseScore { group: Some(format!("{NASTY}, east")), ..case.clone() }).collect();
+    let again = |region| Metrics::new(metrics.labels.clone(), region, cases.clone(), Vec::new(), &Bootstrap::default());
+    let second = Beside { subject: Subject::SecondObserver, metrics: again(ScoredRegion::WholeImage) };
+    *metrics = Metrics { beside: vec![second], ..again(ScoredRegion::FieldOfView) };
+    let page = html(&input);
+    for part in ["Side by side", "prediction, field of view", "second observer, whole image", "<h2>Groups</h2>", ", east: "] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("<script>alert"), "unescaped text");
+    for tag in ["tr", "td", "table", "section"] {
+        assert_eq!(
+            page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count(),
+            page.matches(&format!("</{tag}>")).count()
+        );
+    }
+}
+
+#[test]
+fn a_plan_in_columns_becomes_rows_and_text_stays_text() {
+    let words = "Data      two <labels>\nPatch     64 x 64,\n          large\n\nA sentence.\n\n  begins indented";
+    let page = html(&ReportInput { plan_words: words.into(), ..ReportInput::default() });
+    assert!(page.contains("<dl><dt>Data</dt><dd>two &lt;labels&gt;</dd><dt>Patch</dt><dd>64 x 64, large</dd></dl><p>A sentence.</p>"));
+    assert!(page.contains("<p>  begins indented</p>"));
 }
 
 #[test]
