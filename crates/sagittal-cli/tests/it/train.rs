@@ -38,6 +38,30 @@ fn n_epochs(run: &Path) -> usize {
 }
 
 #[test]
+fn a_training_on_pictures_with_a_field_of_view_scores_whole_images_beside() {
+    let place = tempfile::tempdir().unwrap();
+    sagittal(place.path(), &["phantom", "retina", "-o", "set", "--cases", "3", "--test-cases", "0"]).exits(0);
+    sagittal(place.path(), &["plan", "set", "-o", "plan.json"]).exits(0);
+    let mut plan: serde_json::Value = serde_json::from_slice(&fs::read(place.path().join("plan.json")).unwrap()).unwrap();
+    plan["patch"] = json!([1, 64, 64]);
+    plan["training"]["iterations_per_epoch"] = json!(1);
+    plan["training"]["validation_iterations"] = json!(1);
+    plan["training"]["epochs"] = json!(1);
+    shrink_network(&mut plan, [4, 8]);
+    (plan["network"]["kernels"], plan["network"]["strides"]) = (json!([[1, 3, 3], [1, 3, 3]]), json!([[1, 1, 1], [1, 2, 2]]));
+    fs::write(place.path().join("plan.json"), plan.to_string()).unwrap();
+    sagittal(place.path(), &[&TRAIN[..], &["run"]].concat()).exits(0);
+    let metrics = fs::read(place.path().join("run/fold_0/validation/metrics.json")).unwrap();
+    let metrics: serde_json::Value = serde_json::from_slice(&metrics).unwrap();
+    assert_eq!((&metrics["region"], metrics["beside"].as_array().unwrap().len()), (&json!("field_of_view"), 1));
+    assert_eq!(metrics["beside"][0]["subject"], "prediction");
+    assert_eq!(metrics["beside"][0]["metrics"]["region"], "whole_image");
+    sagittal(place.path(), &["report", "run"]).exits(0);
+    let page = fs::read_to_string(place.path().join("run/report.html")).unwrap();
+    assert!(page.contains("Side by side") && page.contains("prediction, whole image"));
+}
+
+#[test]
 fn killed_three_times_and_resumed_gives_the_weights_of_an_unbroken_run() {
     let place = tempfile::tempdir().unwrap();
     prepare(place.path());

@@ -87,9 +87,6 @@ fn notes(page: &mut String, metrics: &Metrics) {
     if !notes.is_empty() {
         let _ = write!(page, "<p class=\"note\">{}</p>", escape(&notes.join(" ")));
     }
-    for failed in &metrics.failed {
-        let _ = write!(page, "<p class=\"warning\"><b>{}</b> {}</p>", escape(&failed.case), escape(&failed.reason));
-    }
 }
 
 /// Every case, sortable by any column.

@@ -3,11 +3,12 @@
 use std::ops::ControlFlow;
 
 use anyhow::Context;
-use sagittal_data::{Dataset, Fold, Plan, Seed};
+use sagittal_data::{Case, Dataset, Fold, Plan, Seed};
 use sagittal_image::{LabelMap, io};
 use sagittal_infer::{Ensemble, PredictOptions, Prediction};
 use sagittal_metrics::{
-    Bootstrap, CaseScore, DistanceUnit, Distances, FailedCase, Metrics, Ranking, ScoreOptions, ScoredRegion, SurfaceOptions,
+    Beside, Bootstrap, CaseScore, DistanceUnit, Distances, FailedCase, Metrics, Ranking, ScoreOptions, ScoredRegion, Subject,
+    SurfaceOptions,
 };
 use sagittal_nets::Network;
 use sagittal_tensor::Device;
@@ -52,6 +53,8 @@ pub(super) fn score(
     let wanted = ScoreOptions { surface: Some(surface), ..ScoreOptions::default() };
     // Over the voxels of all cases, or of none.
     let mut pool: Option<Vec<Ranking>> = Some(vec![Ranking::empty(); labels.len()]);
+    // Scored besides, where the data set has it: the whole images, and a second observer.
+    let mut beside: Vec<(Subject, ScoredRegion, Vec<CaseScore>)> = Vec::new();
     let mut score_one = |id: &str| -> anyhow::Result<CaseScore> {
         let case = dataset.training_case(id).context("the data set does not have it any more")?;
         let (image, reference) = (dataset.read_image(case)?, dataset.read_labels(case)?);
@@ -88,6 +91,12 @@ pub(super) fn score(
                 pool.add(ranking);
             }
         }
+        for (subject, region, score) in otherwise(dataset, case, &prediction, &reference, &structures, wanted)? {
+            match beside.iter_mut().find(|way| (way.0, way.1) == (subject, region)) {
+                Some((_, _, cases)) => cases.push(score),
+                None => beside.push((subject, region, vec![score])),
+            }
+        }
         Ok(CaseScore::new(id, scores))
     };
     let (mut scores, mut failed) = (Vec::new(), Vec::new());
@@ -105,8 +114,16 @@ pub(super) fn score(
         }
     }
     let bootstrap = Bootstrap { seed: seed.0, ..Bootstrap::default() };
-    let mut metrics = Metrics::new(labels, region, scores, failed, &bootstrap);
+    let mut metrics = Metrics::new(labels.clone(), region, scores, failed, &bootstrap);
     metrics.distances = Some(Distances::new(unit, surface));
+    // What only some cases have would be compared with the predictions of others.
+    beside.retain(|(_, _, cases)| cases.len() == metrics.cases.len());
+    let ways = beside.into_iter().map(|(subject, region, cases)| {
+        let mut metrics = Metrics::new(labels.clone(), region, cases, Vec::new(), &bootstrap);
+        metrics.distances = Some(Distances::new(unit, surface));
+        Beside { subject, metrics }
+    });
+    metrics.beside = ways.collect();
     if !metrics.cases.is_empty() {
         for (label, ranking) in metrics.summary.iter_mut().zip(pool.iter().flatten()) {
             label.pooled = Some(ranking.pooled());
@@ -114,4 +131,33 @@ pub(super) fn score(
     }
     evaluate::write(&metrics, &target)?;
     Ok(Some(metrics))
+}
+
+/// The other ways to score a case: without its field of view, and a second observer in the prediction's place.
+fn otherwise(
+    dataset: &Dataset,
+    case: &Case,
+    prediction: &LabelMap,
+    reference: &LabelMap,
+    structures: &Structures,
+    wanted: ScoreOptions,
+) -> anyhow::Result<Vec<(Subject, ScoredRegion, CaseScore)>> {
+    let second = match &case.second_labels {
+        Some(_) => Some(dataset.read_labels(&Case { labels: case.second_labels.clone(), ..case.clone() })?),
+        None => None,
+    };
+    let mut insides = vec![(ScoredRegion::WholeImage, dataset.scored_voxels(&Case { region: None, ..case.clone() }, reference)?)];
+    if case.region.is_some() {
+        insides.insert(0, (ScoredRegion::FieldOfView, dataset.scored_voxels(case, reference)?));
+    }
+    let mut ways = Vec::new();
+    for (subject, map) in [(Subject::Prediction, Some(prediction)), (Subject::SecondObserver, second.as_ref())] {
+        let Some(map) = map else { continue };
+        // The first of the prediction's is the main one.
+        for (region, inside) in insides.iter().skip(usize::from(subject == Subject::Prediction)) {
+            let scores = structures.score(map, reference, inside.as_ref(), wanted)?;
+            ways.push((subject, *region, CaseScore::new(&case.id, scores)));
+        }
+    }
+    Ok(ways)
 }
