@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use sagittal_data::{
-    Batch, Seed,
+    ActivationKind, Batch, Seed,
     plan::{NetworkPlan, OptimizerKind, UnetPlan},
 };
 use sagittal_nets::{Network, Outputs, Parameters};
@@ -41,6 +41,8 @@ fn network(patch: [usize; 3], device: &Device) -> Network {
         conv_bias: true,
         norm_epsilon: UnetPlan::NORM_EPSILON,
         leaky_slope: UnetPlan::LEAKY_SLOPE,
+        activation: ActivationKind::LeakyRelu,
+        dropout: 0.0,
     });
     Network::new(&plan, &mut Seed(7).stream(&[]), device).unwrap()
 }

@@ -11,9 +11,10 @@ mod validate;
 
 pub use crate::dataset::Region;
 pub use describe::{paragraph, time_words};
-pub use network::{NetworkPlan, UnetPlan};
+pub use network::{ActivationKind, ImageToMaskPlan, MaskHead, MaskLogits, MaskOutput, NetworkPlan, PatchPlan, PatchView, UnetPlan};
 pub use training::{
-    AugmentationPlan, BlurPlan, ChanceRange, ContrastPlan, Length, LowResolutionPlan, NoisePlan, OptimizerKind, RotationPlan, TrainingPlan,
+    AugmentationPlan, BlurPlan, ChanceRange, ContrastPlan, Length, LossKind, LowResolutionPlan, NoisePlan, OptimizerKind, RotationPlan,
+    TrainingPlan,
 };
 
 use crate::{DataError, dataset::Label, planner::cost};

@@ -8,10 +8,12 @@
 //! is nnU-Net's.
 
 pub mod cost;
+pub use net_name::NetName;
 pub use nnunet::{Configuration, NnunetOptions, Preset};
 pub(crate) use spacing::resampled_shape;
 pub use within_time::TimedPlan;
 mod adapted;
+mod net_name;
 mod nnunet;
 mod normalization;
 mod spacing;
@@ -19,8 +21,8 @@ mod topology;
 mod within_time;
 
 use crate::{
-    DataError, Fingerprint,
-    plan::{AugmentationPlan, Estimate, NetworkPlan, OptimizerKind, OrientationRule, Plan, TrainingPlan, UnetPlan},
+    ActivationKind, DataError, Fingerprint,
+    plan::{AugmentationPlan, Estimate, LossKind, NetworkPlan, OptimizerKind, OrientationRule, Plan, TrainingPlan, UnetPlan},
 };
 use sagittal_image::Rank;
 use topology::Topology;
@@ -28,6 +30,8 @@ use topology::Topology;
 /// What a plan may cost, and what is decided by hand.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlanOptions {
+    /// The network.
+    pub net: NetName,
     /// Memory that training may take.
     pub memory_bytes: u64,
     /// Multiplications with addition of one forward pass over one patch, at most: the patch shrinks until it fits.
@@ -36,8 +40,6 @@ pub struct PlanOptions {
     pub multiply_adds_per_step: u64,
     /// Features of the first stage; 16 where nothing is said.
     pub base_features: Option<usize>,
-    /// 2-D or 3-D network; that of the images where nothing is said.
-    pub network_rank: Option<Rank>,
     /// Which orientation the network sees.
     pub orientation: OrientationRule,
     /// Length of training in epochs.
@@ -48,11 +50,11 @@ impl Default for PlanOptions {
     /// For two CPU cores and 8 GiB: about a second a step, up to three where large images ask for a large patch.
     fn default() -> Self {
         Self {
+            net: NetName::Unet,
             memory_bytes: 8 << 30,
             multiply_adds_per_patch: 24_000_000_000,
             multiply_adds_per_step: 12_000_000_000,
             base_features: None,
-            network_rank: None,
             orientation: OrientationRule::Canonical,
             epochs: 100,
         }
@@ -78,8 +80,11 @@ impl Plan {
     /// # Errors
     /// If the images have no common rank or physical size, or if not even the smallest patch fits the memory.
     pub fn make(fingerprint: &Fingerprint, options: &PlanOptions) -> Result<Self, DataError> {
+        if !matches!(options.net, NetName::Unet | NetName::Unet2d) {
+            return Err(DataError::Plan { field: "net".into(), found: options.net.to_string(), expected: "unet or unet-2d".into() });
+        }
         let grid = spacing::working_grid(fingerprint)?;
-        let slices = grid.image_rank == Rank::Two || options.network_rank == Some(Rank::Two) || grid.median_shape[0] <= 1.0;
+        let slices = grid.image_rank == Rank::Two || options.net == NetName::Unet2d || grid.median_shape[0] <= 1.0;
         let network_rank = if slices { Rank::Two } else { Rank::Three };
         let limits = Limits::new(fingerprint, options, network_rank);
         let (patch, topology) = fit_patch(&grid, network_rank, &limits)?;
@@ -125,6 +130,7 @@ impl Plan {
                 foreground_fraction: 0.33,
                 mirror_axes: if slices { vec![1, 2] } else { vec![0, 1, 2] },
                 batch_dice: None,
+                loss: LossKind::DiceCrossEntropy,
                 ema_decay: None,
                 augmentation: AugmentationPlan::nnunet(patch),
             },
@@ -174,6 +180,8 @@ impl Limits {
             conv_bias: true,
             norm_epsilon: UnetPlan::NORM_EPSILON,
             leaky_slope: UnetPlan::LEAKY_SLOPE,
+            activation: ActivationKind::LeakyRelu,
+            dropout: 0.0,
         })
     }
 

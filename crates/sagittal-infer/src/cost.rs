@@ -93,6 +93,7 @@ impl Work<'_> {
     fn network_bytes(&self) -> f64 {
         let activations = match self.network {
             NetworkPlan::Unet(unet) | NetworkPlan::ResidualUnet(unet) => unet_activations(unet, self.window.tile),
+            NetworkPlan::Patch(_) | NetworkPlan::ImageToMask(_) => 0,
         };
         F32 * (self.batch() as f64 * activations as f64 + 3.0 * self.network.n_parameters() as f64 * self.n_networks as f64)
     }

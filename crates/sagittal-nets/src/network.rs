@@ -56,6 +56,9 @@ impl Network {
                 let mut build = Builder::new(unet, rng, device);
                 (Layers::ResidualUnet(ResidualUNet::new(unet, &mut build)), build.finish())
             }
+            NetworkPlan::Patch(_) | NetworkPlan::ImageToMask(_) => {
+                return Err(NetError::Family { kind: plan.kind() });
+            }
         };
         Ok(Self { plan: plan.clone(), layers, parameters })
     }

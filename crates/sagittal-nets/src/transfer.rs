@@ -57,7 +57,7 @@ mod tests {
     use super::*;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
-    use sagittal_data::plan::{NetworkPlan, UnetPlan};
+    use sagittal_data::plan::{ActivationKind, NetworkPlan, UnetPlan};
     use sagittal_tensor::Device;
 
     fn network(input_channels: usize, classes: usize, features: &[usize], seed: u64) -> Network {
@@ -76,6 +76,8 @@ mod tests {
             conv_bias: true,
             norm_epsilon: UnetPlan::NORM_EPSILON,
             leaky_slope: UnetPlan::LEAKY_SLOPE,
+            activation: ActivationKind::LeakyRelu,
+            dropout: 0.0,
         });
         Network::new(&config, &mut ChaCha8Rng::seed_from_u64(seed), &Device::cpu()).unwrap()
     }

@@ -4,7 +4,7 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use sagittal_data::plan::{NetworkPlan, UnetPlan};
+use sagittal_data::plan::{ActivationKind, NetworkPlan, UnetPlan};
 use sagittal_nets::{Network, Outputs, Parameters};
 use sagittal_tensor::{Device, Tensor, TensorData};
 use sagittal_testing::read_npz;
@@ -33,6 +33,8 @@ fn cases() -> [Case; 3] {
         conv_bias: false,
         norm_epsilon: 1e-3,
         leaky_slope: 0.2,
+        activation: ActivationKind::LeakyRelu,
+        dropout: 0.0,
     };
     [
         Case {
@@ -45,6 +47,8 @@ fn cases() -> [Case; 3] {
                 conv_bias: true,
                 norm_epsilon: UnetPlan::NORM_EPSILON,
                 leaky_slope: UnetPlan::LEAKY_SLOPE,
+                activation: ActivationKind::LeakyRelu,
+                dropout: 0.0,
                 ..plain(&[4, 4, 6, 6], vec![[1, 3, 3], [3; 3], [3; 3], [3; 3]], vec![[1; 3], [1, 2, 2], [2; 3], [1, 2, 2]])
             }),
         },
@@ -56,6 +60,8 @@ fn cases() -> [Case; 3] {
                 decoder_convs: vec![1; 2],
                 norm_epsilon: UnetPlan::NORM_EPSILON,
                 leaky_slope: UnetPlan::LEAKY_SLOPE,
+                activation: ActivationKind::LeakyRelu,
+                dropout: 0.0,
                 ..plain(&[5, 8, 8], vec![[1, 3, 3]; 3], vec![[1; 3], [1, 2, 2], [1, 2, 2]])
             }),
         },

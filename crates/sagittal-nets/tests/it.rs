@@ -3,7 +3,7 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use sagittal_data::plan::{NetworkPlan, UnetPlan};
+use sagittal_data::plan::{ActivationKind, NetworkPlan, UnetPlan};
 use sagittal_nets::{ModelFile, NetError, Network, Outputs};
 use sagittal_tensor::{Device, Tensor};
 use serde_json::json;
@@ -23,6 +23,8 @@ fn hippocampus() -> UnetPlan {
         conv_bias: true,
         norm_epsilon: UnetPlan::NORM_EPSILON,
         leaky_slope: UnetPlan::LEAKY_SLOPE,
+        activation: ActivationKind::LeakyRelu,
+        dropout: 0.0,
     }
 }
 

@@ -188,11 +188,11 @@ fn loss_of_classes(logits: Tensor<5>, target: &LossTarget) -> (Tensor<1>, Tensor
     let share = Tensor::<5>::from_data(TensorData::new(share, [1, 1, 1, 1, k]), &device);
     let (dice, d_probability) = dice_and_slope(&probability, &one_hot, &scored, reference, share, target.batch_dice);
 
-    let loss = (cross_entropy * target.entropy_weight - dice) * target.weight;
+    let loss = (cross_entropy * target.entropy_weight - dice * target.dice_weight) * target.weight;
     let mean = (d_probability.clone() * probability.clone()).sum_dim(4);
     let d_dice = probability.clone() * (d_probability - mean);
     let d_cross_entropy = (probability - one_hot) * (target.entropy_weight / n_scored);
-    (loss, (d_dice + d_cross_entropy) * (scored * target.weight))
+    (loss, (d_dice * target.dice_weight + d_cross_entropy) * (scored * target.weight))
 }
 
 fn loss_of_regions(logits: Tensor<5>, target: &LossTarget, table: &RegionTable) -> (Tensor<1>, Tensor<5>) {
@@ -212,10 +212,10 @@ fn loss_of_regions(logits: Tensor<5>, target: &LossTarget, table: &RegionTable) 
     let share = Tensor::<5>::full([1, 1, 1, 1, k], 1.0 / (n_groups * k) as f32, &device);
     let (dice, d_probability) = dice_and_slope(&probability, &members, &scored, reference, share, target.batch_dice);
 
-    let loss = (cross_entropy * target.entropy_weight - dice) * target.weight;
+    let loss = (cross_entropy * target.entropy_weight - dice * target.dice_weight) * target.weight;
     let d_dice = probability.clone() * (probability.clone().neg() + 1.0) * d_probability;
     let d_cross_entropy = (probability - members) * (target.entropy_weight / n_terms);
-    (loss, (d_dice + d_cross_entropy) * (scored * target.weight))
+    (loss, (d_dice * target.dice_weight + d_cross_entropy) * (scored * target.weight))
 }
 
 /// The mean soft Dice, each class or region counting for its `share`, and the gradient of its negative with respect to the

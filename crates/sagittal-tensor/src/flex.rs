@@ -197,6 +197,7 @@ fn loss(logits: &FlexTensor, target: &LossTarget, gradient: Option<&mut [f32]>) 
     let options = kernels::LossOptions {
         batch_dice: target.batch_dice,
         ce_weight: target.entropy_weight,
+        dice_weight: target.dice_weight,
         scale: target.weight,
         ..Default::default()
     };

@@ -85,8 +85,10 @@ pub struct LossTarget {
     pub classes: Arc<Vec<u8>>,
     /// Which regions the classes belong to, where the logits are those of regions; `None` where they are those of the classes.
     pub regions: Option<Arc<RegionTable>>,
-    /// What the cross entropy counts for; the Dice counts for 1.
+    /// What the cross entropy counts for.
     pub entropy_weight: f32,
+    /// What the Dice counts for.
+    pub dice_weight: f32,
     /// Dice sums run over the whole batch instead of each sample.
     pub batch_dice: bool,
     /// Loss and gradient are multiplied by this.

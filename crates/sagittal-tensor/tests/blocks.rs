@@ -165,7 +165,14 @@ fn compare(ours: Tensor<5>, theirs: Tensor<5>, x: &Tensor<5>, weight: &Tensor<1>
 fn the_loss_passes_its_gradient_scaled_by_what_follows() {
     let logits = random([2, 2, 3, 4, 3], 1.0);
     let classes: Vec<u8> = (0..48).map(|i| [0, 1, 2, 255][i % 4]).collect();
-    let target = |weight| LossTarget { classes: Arc::new(classes.clone()), regions: None, entropy_weight: 1.0, batch_dice: false, weight };
+    let target = |weight| LossTarget {
+        classes: Arc::new(classes.clone()),
+        regions: None,
+        entropy_weight: 1.0,
+        dice_weight: 1.0,
+        batch_dice: false,
+        weight,
+    };
     let gradient = |loss: Tensor<1>| logits.grad(&loss.backward()).expect("a gradient");
     let once = gradient(segmentation_loss(logits.clone(), target(1.0)));
     let thrice = gradient(segmentation_loss(logits.clone(), target(1.0)) * 3.0);

@@ -1,6 +1,6 @@
 //! The loss of a network with heads at several scales.
 
-use sagittal_data::Plan;
+use sagittal_data::{Plan, plan::LossKind};
 use sagittal_tensor::{LossTarget, RegionTable, Tensor, segmentation_loss};
 use std::sync::Arc;
 
@@ -9,8 +9,10 @@ use std::sync::Arc;
 pub struct Objective {
     /// Which regions the classes belong to, where the network tells regions that may overlap; `None` where it tells classes.
     pub regions: Option<Arc<RegionTable>>,
-    /// What the cross entropy counts for; the Dice counts for 1.
+    /// What the cross entropy counts for.
     pub entropy_weight: f32,
+    /// What the Dice counts for.
+    pub dice_weight: f32,
     /// Dice sums run over the batch instead of each sample.
     pub batch_dice: bool,
 }
@@ -18,7 +20,7 @@ pub struct Objective {
 impl Objective {
     /// Classes that exclude each other.
     pub const fn classes(batch_dice: bool) -> Self {
-        Self { regions: None, entropy_weight: 1.0, batch_dice }
+        Self { regions: None, entropy_weight: 1.0, dice_weight: 1.0, batch_dice }
     }
 
     /// What a plan asks for.
@@ -26,13 +28,26 @@ impl Objective {
         // nnU-Net pools the batch for 2-D networks, whose slices often lack a class.
         let batch_dice = plan.training.batch_dice.unwrap_or(plan.patch[0] == 1);
         if plan.regions.is_empty() {
-            return Self::classes(batch_dice);
+            return Self { dice_weight: dice_weight(plan.training.loss), ..Self::classes(batch_dice) };
         }
         let n_regions = plan.regions.len();
         // Where voxels may be unlabelled, nnU-Net's `DC_and_BCE_loss` divides the sum over all regions by the number of voxels
         // alone; elsewhere it takes the mean over regions, too.
         let entropy_weight = if plan.ignore_label.is_some() { n_regions as f32 } else { 1.0 };
-        Self { regions: Some(Arc::new(RegionTable::new(n_regions, &plan.regions_of_classes()))), entropy_weight, batch_dice }
+        Self {
+            regions: Some(Arc::new(RegionTable::new(n_regions, &plan.regions_of_classes()))),
+            entropy_weight,
+            dice_weight: dice_weight(plan.training.loss),
+            batch_dice,
+        }
+    }
+}
+
+/// What the Dice counts for beside the cross entropy.
+fn dice_weight(loss: LossKind) -> f32 {
+    match loss {
+        LossKind::DiceCrossEntropy => 1.0,
+        LossKind::CrossEntropy => 0.0,
     }
 }
 
@@ -69,8 +84,8 @@ impl DeepSupervision {
             let [_, sz, sy, sx, _] = logits.dims();
             let classes =
                 if [sz, sy, sx] == [z, y, x] { labels.clone() } else { Arc::new(downsample_labels(&labels, n, [z, y, x], [sz, sy, sx])) };
-            let Objective { regions, entropy_weight, batch_dice } = objective.clone();
-            segmentation_loss(logits, LossTarget { classes, regions, entropy_weight, batch_dice, weight: *weight })
+            let Objective { regions, entropy_weight, dice_weight, batch_dice } = objective.clone();
+            segmentation_loss(logits, LossTarget { classes, regions, entropy_weight, dice_weight, batch_dice, weight: *weight })
         });
         losses.reduce(|sum, loss| sum + loss).expect("the finest scale always counts")
     }

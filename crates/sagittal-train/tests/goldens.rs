@@ -5,7 +5,7 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sagittal_data::{
-    Batch,
+    ActivationKind, Batch,
     plan::{NetworkPlan, OptimizerKind, UnetPlan},
 };
 use sagittal_nets::{Network, Outputs};
@@ -43,6 +43,8 @@ fn cases() -> [Case; 2] {
             conv_bias: true,
             norm_epsilon: UnetPlan::NORM_EPSILON,
             leaky_slope: UnetPlan::LEAKY_SLOPE,
+            activation: ActivationKind::LeakyRelu,
+            dropout: 0.0,
         })
     };
     let options = |optimizer, momentum, gradient_clip, batch_dice| TrainerOptions {

@@ -4,7 +4,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sagittal_data::{
-    Batch, DataError,
+    ActivationKind, Batch, DataError,
     plan::{NetworkPlan, OptimizerKind, UnetPlan},
 };
 use sagittal_nets::{ModelFile, Network};
@@ -31,6 +31,8 @@ fn trainer(optimizer: OptimizerKind) -> Trainer {
         conv_bias: true,
         norm_epsilon: UnetPlan::NORM_EPSILON,
         leaky_slope: UnetPlan::LEAKY_SLOPE,
+        activation: ActivationKind::LeakyRelu,
+        dropout: 0.0,
     });
     let network = Network::new(&plan, &mut ChaCha8Rng::seed_from_u64(3), &Device::cpu()).unwrap();
     let learning_rate = match optimizer {

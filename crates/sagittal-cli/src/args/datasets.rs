@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::PossibleValuesParser};
 
+use sagittal_data::planner::NetName;
+
 use super::{Budgeted, Seeded, quantity};
 use crate::commands::fetch::registry;
 
@@ -31,6 +33,10 @@ pub(crate) struct PlanArgs {
     /// Write the plan to this file, as JSON that people read and edit
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+
+    /// Network: unet, unet-2d, patch-2d, patch-stacked2d, patch-triplanar, patch-3d or image-to-mask
+    #[arg(long, value_name = "NAME", default_value_t = NetName::Unet, conflicts_with = "like")]
+    pub(crate) net: NetName,
 
     #[command(flatten)]
     pub(crate) budget: Budgeted,

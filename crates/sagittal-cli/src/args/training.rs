@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use sagittal_data::FoldChoice;
+use sagittal_data::{FoldChoice, planner::NetName};
 
 use super::{Budgeted, OnDevice, PhantomKind, Seeded, quantity};
 
@@ -27,6 +27,10 @@ pub(crate) struct TrainArgs {
     /// Train by this plan [default: the model's, with --from; one made for the time, with --time; else the usual one]
     #[arg(long, value_name = "FILE")]
     pub(crate) plan: Option<PathBuf>,
+
+    /// Network: unet, unet-2d, patch-2d, patch-stacked2d, patch-triplanar, patch-3d or image-to-mask
+    #[arg(long, value_name = "NAME", default_value_t = NetName::Unet, conflicts_with_all = ["plan", "from"])]
+    pub(crate) net: NetName,
 
     /// Fold to leave out for validation, counted from 0, or `all` to train on every case
     #[arg(long, value_name = "FOLD", default_value = "0", value_parser = fold)]

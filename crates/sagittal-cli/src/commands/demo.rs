@@ -4,6 +4,7 @@ use anyhow::{Context, bail};
 use sagittal_data::{
     Case, Dataset, Fingerprint, FoldChoice, Plan, PlanOptions,
     phantom::{self, PhantomOptions, PhantomSet},
+    planner::NetName,
 };
 use serde_json::json;
 
@@ -52,6 +53,7 @@ pub(crate) fn run(args: &DemoArgs, messages: &Messages) -> anyhow::Result<Outcom
         dataset: data.clone(),
         output: run.clone(),
         plan: Some(plan_file),
+        net: NetName::Unet,
         fold: FoldChoice::Index(0),
         cross_validate: false,
         length: Length { time: Some(args.time), epochs: None },

@@ -52,7 +52,7 @@ pub(crate) fn fingerprint(dataset: &Dataset, orientation: OrientationRule, messa
 
 fn options(args: &PlanArgs) -> PlanOptions {
     let defaults = PlanOptions::default();
-    PlanOptions { memory_bytes: args.budget.memory.unwrap_or(defaults.memory_bytes), ..defaults }
+    PlanOptions { net: args.net, memory_bytes: args.budget.memory.unwrap_or(defaults.memory_bytes), ..defaults }
 }
 
 /// nnU-Net's plan that was asked for, and which others it makes of the data set.

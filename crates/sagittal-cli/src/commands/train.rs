@@ -232,7 +232,7 @@ fn plan_of(
         Some(given) => Plan::read(given)?,
         None => {
             let defaults = PlanOptions::default();
-            let options = PlanOptions { memory_bytes: args.budget.memory.unwrap_or(defaults.memory_bytes), ..defaults };
+            let options = PlanOptions { net: args.net, memory_bytes: args.budget.memory.unwrap_or(defaults.memory_bytes), ..defaults };
             let orientation = origin.map_or(options.orientation, |origin| origin.plan.orientation);
             let fingerprint = plan::fingerprint(dataset, orientation, messages)?;
             crate::whole_file::write(&folder.root.join("fingerprint.json"), &serde_json::to_string_pretty(&fingerprint)?)?;

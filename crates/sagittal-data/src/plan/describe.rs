@@ -1,6 +1,9 @@
 //! The plan in words.
 
-use super::{Length, NetworkPlan, Normalization, OptimizerKind, OrientationRule, Plan, Region, TrainingPlan, UnetPlan};
+use super::{
+    ActivationKind, ImageToMaskPlan, Length, LossKind, MaskHead, MaskLogits, MaskOutput, NetworkPlan, Normalization, OptimizerKind,
+    OrientationRule, PatchPlan, PatchView, Plan, Region, TrainingPlan, UnetPlan,
+};
 use sagittal_image::Rank;
 use std::time::Duration;
 
@@ -44,7 +47,11 @@ impl Plan {
         let resolutions =
             if self.network.unet().is_some_and(|unet| unet.deep_supervision) { ", at every resolution of the decoder" } else { "" };
         let classes = if self.regions.is_empty() { "cross entropy" } else { "binary cross entropy of every region" };
-        thoughts.push(("Loss", format!("Dice + {classes}{resolutions}")));
+        let dice = match self.training.loss {
+            LossKind::DiceCrossEntropy => "Dice + ",
+            LossKind::CrossEntropy => "",
+        };
+        thoughts.push(("Loss", format!("{dice}{classes}{resolutions}")));
         thoughts.push(("Augmentation", self.augmentation_words()));
         let names = |values: &[u16]| values.iter().map(|&value| self.label_name(value)).collect::<Vec<_>>().join(" + ");
         let steps: Vec<String> = self.postprocessing.iter().map(|step| names(&step.values)).collect();
@@ -114,6 +121,8 @@ impl Plan {
                 let blocks = format!(" and {} residual blocks", list(&unet.encoder_convs));
                 unet_words(&format!("{rank} residual U-Net"), unet, flat, &blocks)
             }
+            NetworkPlan::Patch(patch) => patch_words(patch),
+            NetworkPlan::ImageToMask(mask) => image_to_mask_words(mask),
         };
         if let Some(stage) = &self.previous_stage {
             words += &format!("; it sees what {stage} found, too");
@@ -188,7 +197,47 @@ fn unet_words(name: &str, unet: &UnetPlan, flat: bool, blocks: &str) -> String {
     if !flat && unet.kernels.iter().any(|kernel| kernel.contains(&1)) {
         words += "; slices are far apart: the first stages look within a slice only, deeper ones across slices";
     }
+    if unet.activation != ActivationKind::LeakyRelu {
+        words += &format!("; {} after every normalisation", unet.activation.name());
+    }
+    if unet.dropout > 0.0 {
+        words += &format!("; spatial dropout of {}", unet.dropout);
+    }
     words
+}
+
+fn patch_words(patch: &PatchPlan) -> String {
+    let PatchPlan { side, kernel, .. } = patch;
+    let seen = match patch.view {
+        PatchView::Slice => format!("one patch of {side} x {side} of its slice"),
+        PatchView::Stacked => format!("patches of {side} x {side} of its slice and the two beside it"),
+        PatchView::Triplanar => format!("three perpendicular patches of {side} x {side}, each with a tower of its own"),
+        PatchView::Volume => format!("a patch of {side} x {side} x {side}"),
+    };
+    format!(
+        "voxel classifier (Lai 2015) of {seen}: convolutions of {kernel} with {} kernels, dense layers of {} units, {}",
+        list(&patch.filters),
+        list(&patch.dense),
+        patch.activation.name()
+    )
+}
+
+fn image_to_mask_words(mask: &ImageToMaskPlan) -> String {
+    let [y, x] = mask.size;
+    let head = match mask.head {
+        MaskHead::Dense { units } => format!("{units} dense units with tanh and one output for every pixel"),
+        MaskHead::Convolution => "a convolution of one tap".to_owned(),
+    };
+    let tanh = if mask.logits == MaskLogits::Tanh { ", through tanh" } else { "" };
+    let output = match mask.output {
+        MaskOutput::SoftmaxOverPixels => "a soft-max over all pixels",
+        MaskOutput::ClassesOfPixels => "a soft-max over the classes of each pixel",
+    };
+    let filters = list(&mask.filters);
+    format!(
+        "from a picture of {y} x {x} to its mask (Seo 2018): convolutions of {} with {filters} kernels, {head}{tanh}, {output}",
+        mask.kernel
+    )
 }
 
 /// "16, 32, 64".

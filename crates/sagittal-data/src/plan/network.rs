@@ -1,7 +1,13 @@
 //! The network of a plan, by family. The same description stands in the header of a model's file.
 
+mod activation;
+mod image_to_mask;
+mod patch;
 mod unet;
 
+pub use activation::ActivationKind;
+pub use image_to_mask::{ImageToMaskPlan, MaskHead, MaskLogits, MaskOutput};
+pub use patch::{PatchPlan, PatchView};
 pub use unet::UnetPlan;
 
 use super::validate::{MOST_CLASSES, require};
@@ -21,6 +27,10 @@ pub enum NetworkPlan {
     /// nnU-Net's U-Net with a residual encoder (Isensee et al. 2024): a stem, then stages of residual blocks; the decoder is
     /// the plain one.
     ResidualUnet(UnetPlan),
+    /// The voxel classifiers of Lai's thesis (2015): the class of one voxel from the patches around it.
+    Patch(PatchPlan),
+    /// The network of Seo's post (2018): a whole picture in, the whole mask out.
+    ImageToMask(ImageToMaskPlan),
 }
 
 impl NetworkPlan {
@@ -28,6 +38,7 @@ impl NetworkPlan {
     pub fn unet(&self) -> Option<&UnetPlan> {
         match self {
             Self::Unet(unet) | Self::ResidualUnet(unet) => Some(unet),
+            Self::Patch(_) | Self::ImageToMask(_) => None,
         }
     }
 
@@ -35,6 +46,7 @@ impl NetworkPlan {
     pub fn unet_mut(&mut self) -> Option<&mut UnetPlan> {
         match self {
             Self::Unet(unet) | Self::ResidualUnet(unet) => Some(unet),
+            Self::Patch(_) | Self::ImageToMask(_) => None,
         }
     }
 
@@ -43,6 +55,8 @@ impl NetworkPlan {
         match self {
             Self::Unet(_) => "unet",
             Self::ResidualUnet(_) => "residual_unet",
+            Self::Patch(_) => "patch",
+            Self::ImageToMask(_) => "image_to_mask",
         }
     }
 
@@ -50,6 +64,8 @@ impl NetworkPlan {
     pub fn input_channels(&self) -> usize {
         match self {
             Self::Unet(unet) | Self::ResidualUnet(unet) => unet.input_channels,
+            Self::Patch(patch) => patch.input_channels,
+            Self::ImageToMask(mask) => mask.input_channels,
         }
     }
 
@@ -57,6 +73,8 @@ impl NetworkPlan {
     pub fn classes(&self) -> usize {
         match self {
             Self::Unet(unet) | Self::ResidualUnet(unet) => unet.classes,
+            Self::Patch(patch) => patch.classes,
+            Self::ImageToMask(mask) => mask.classes,
         }
     }
 
@@ -64,6 +82,8 @@ impl NetworkPlan {
     pub fn set_channels(&mut self, input_channels: usize, classes: usize) {
         match self {
             Self::Unet(unet) | Self::ResidualUnet(unet) => (unet.input_channels, unet.classes) = (input_channels, classes),
+            Self::Patch(patch) => (patch.input_channels, patch.classes) = (input_channels, classes),
+            Self::ImageToMask(mask) => (mask.input_channels, mask.classes) = (input_channels, classes),
         }
     }
 
@@ -71,6 +91,7 @@ impl NetworkPlan {
     pub fn n_scales(&self) -> usize {
         match self {
             Self::Unet(unet) | Self::ResidualUnet(unet) => unet.n_scales(),
+            Self::Patch(_) | Self::ImageToMask(_) => 1,
         }
     }
 
@@ -78,6 +99,17 @@ impl NetworkPlan {
     pub fn total_stride(&self) -> [usize; 3] {
         match self {
             Self::Unet(unet) | Self::ResidualUnet(unet) => unet.total_stride(),
+            Self::Patch(_) => [1; 3],
+            Self::ImageToMask(mask) => [1, mask.size[0], mask.size[1]],
+        }
+    }
+
+    /// Voxels that the network must see before and after those it labels, `[Z, Y, X]` each; none of a U-Net, which takes zeros
+    /// beyond the border of a patch.
+    pub fn context(&self) -> [[usize; 2]; 3] {
+        match self {
+            Self::Patch(patch) => patch.context(),
+            Self::Unet(_) | Self::ResidualUnet(_) | Self::ImageToMask(_) => [[0; 2]; 3],
         }
     }
 
@@ -98,6 +130,8 @@ impl NetworkPlan {
         require((1..=MOST_CLASSES).contains(&classes), "network.classes", classes, || format!("1 to {MOST_CLASSES}"))?;
         match self {
             Self::Unet(unet) | Self::ResidualUnet(unet) => unet.validate(),
+            Self::Patch(patch) => patch.validate(),
+            Self::ImageToMask(mask) => mask.validate(),
         }
     }
 }

@@ -21,6 +21,24 @@ pub enum OptimizerKind {
     RpropBacktracking,
 }
 
+/// What a training makes small.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossKind {
+    /// Cross entropy minus soft Dice (nnU-Net's).
+    #[default]
+    DiceCrossEntropy,
+    /// Cross entropy alone.
+    CrossEntropy,
+}
+
+impl LossKind {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// How long a training lasts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Length {
@@ -65,6 +83,9 @@ pub struct TrainingPlan {
     /// networks pool, whose slices often lack a class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_dice: Option<bool>,
+    /// What is made small.
+    #[serde(default, skip_serializing_if = "LossKind::is_default")]
+    pub loss: LossKind,
     /// Decay of the running mean of the weights from step to step, such as 0.999; the mean is then what is validated and written.
     /// Without it the weights themselves are, as in nnU-Net.
     #[serde(default, skip_serializing_if = "Option::is_none")]

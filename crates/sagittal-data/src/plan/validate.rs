@@ -341,6 +341,8 @@ mod tests {
             conv_bias: false,
             norm_epsilon: 1e-4,
             leaky_slope: 0.0,
+            activation: crate::plan::ActivationKind::Tanh,
+            dropout: 0.25,
             ..unet(&mut plan).clone()
         });
         plan.validate().unwrap();

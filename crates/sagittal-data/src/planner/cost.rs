@@ -75,6 +75,7 @@ fn convs(network: &NetworkPlan, patch: [usize; 3]) -> Vec<Conv> {
     match network {
         NetworkPlan::Unet(unet) => unet_convs(unet, add_blocks, patch),
         NetworkPlan::ResidualUnet(unet) => unet_convs(unet, add_residual_blocks, patch),
+        NetworkPlan::Patch(_) | NetworkPlan::ImageToMask(_) => Vec::new(),
     }
 }
 

@@ -9,8 +9,8 @@
 
 use super::{normalization, spacing, topology::Topology};
 use crate::{
-    DataError, Fingerprint,
-    plan::{AugmentationPlan, Estimate, NetworkPlan, OptimizerKind, OrientationRule, Plan, TrainingPlan, UnetPlan},
+    ActivationKind, DataError, Fingerprint,
+    plan::{AugmentationPlan, Estimate, LossKind, NetworkPlan, OptimizerKind, OrientationRule, Plan, TrainingPlan, UnetPlan},
 };
 use sagittal_image::Rank;
 
@@ -149,6 +149,8 @@ impl Rules {
             conv_bias: true,
             norm_epsilon: UnetPlan::NORM_EPSILON,
             leaky_slope: UnetPlan::LEAKY_SLOPE,
+            activation: ActivationKind::LeakyRelu,
+            dropout: 0.0,
         };
         family(unet)
     }
@@ -348,6 +350,7 @@ impl Draft<'_> {
                 foreground_fraction: 0.33,
                 mirror_axes: if rank == Rank::Two { vec![1, 2] } else { vec![0, 1, 2] },
                 batch_dice: Some(batch_dice),
+                loss: LossKind::DiceCrossEntropy,
                 ema_decay: None,
                 augmentation: AugmentationPlan::nnunet(patch),
             },

@@ -127,7 +127,7 @@ fn thin_slabs_and_tiny_images_have_a_plan() {
 
 #[test]
 fn a_slice_network_can_be_asked_for_on_volumes() {
-    let options = PlanOptions { network_rank: Some(Rank::Two), ..PlanOptions::default() };
+    let options = PlanOptions { net: NetName::Unet2d, ..PlanOptions::default() };
     let plan = Plan::make(&fingerprint(Rank::Three, Some([1.0; 3]), &[[36, 50, 35]; 200], &["MRI"]), &options).unwrap();
     assert_eq!((plan.patch, plan.image_rank), ([1, 56, 40], Rank::Three));
     assert_eq!(plan.network.unet().unwrap().kernels, [[1, 3, 3]; 4]);

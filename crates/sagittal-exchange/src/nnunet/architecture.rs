@@ -2,7 +2,7 @@
 
 use super::field::Field;
 use crate::ExchangeError;
-use sagittal_data::plan::{NetworkPlan, UnetPlan};
+use sagittal_data::plan::{ActivationKind, NetworkPlan, UnetPlan};
 
 const CLASSES: &str = "PlainConvUNet, ResidualEncoderUNet of dynamic_network_architectures";
 const MOST_STAGES: usize = 16;
@@ -72,6 +72,8 @@ fn new(architecture: &Field<'_>, rank: usize, input_channels: usize, classes: us
         conv_bias: arguments.get("conv_bias").map(|field| field.flag()).transpose()?.unwrap_or(false),
         norm_epsilon: of_norm("eps").map(|field| field.number()).transpose()?.unwrap_or(UnetPlan::NORM_EPSILON),
         leaky_slope: slope(&arguments)?,
+        activation: ActivationKind::LeakyRelu,
+        dropout: 0.0,
     }))
 }
 
@@ -137,5 +139,7 @@ fn old(configuration: &Field<'_>, rank: usize, input_channels: usize, classes: u
         conv_bias: true,
         norm_epsilon: UnetPlan::NORM_EPSILON,
         leaky_slope: UnetPlan::LEAKY_SLOPE,
+        activation: ActivationKind::LeakyRelu,
+        dropout: 0.0,
     }))
 }

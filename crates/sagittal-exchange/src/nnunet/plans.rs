@@ -4,7 +4,7 @@ use super::{architecture, dataset, field::Field};
 use crate::ExchangeError;
 use sagittal_data::{
     Plan,
-    plan::{AugmentationPlan, Channel, Estimate, KeepLargest, Normalization, OptimizerKind, OrientationRule, TrainingPlan},
+    plan::{AugmentationPlan, Channel, Estimate, KeepLargest, LossKind, Normalization, OptimizerKind, OrientationRule, TrainingPlan},
 };
 use sagittal_image::Rank;
 use serde_json::{Map, Value};
@@ -220,6 +220,7 @@ fn training(patch: [usize; 3], mirror_axes: Vec<usize>) -> TrainingPlan {
         foreground_fraction: 0.33,
         mirror_axes,
         batch_dice: None,
+        loss: LossKind::DiceCrossEntropy,
         ema_decay: None,
         augmentation: AugmentationPlan::nnunet(patch),
     }

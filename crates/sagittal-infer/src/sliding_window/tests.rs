@@ -2,7 +2,7 @@
 
 use super::*;
 use rand::SeedableRng;
-use sagittal_data::plan::{NetworkPlan, UnetPlan};
+use sagittal_data::plan::{ActivationKind, NetworkPlan, UnetPlan};
 use sagittal_tensor::Tensor;
 
 fn network(classes: usize, channels: usize) -> Network {
@@ -18,6 +18,8 @@ fn network(classes: usize, channels: usize) -> Network {
         conv_bias: true,
         norm_epsilon: UnetPlan::NORM_EPSILON,
         leaky_slope: UnetPlan::LEAKY_SLOPE,
+        activation: ActivationKind::LeakyRelu,
+        dropout: 0.0,
     });
     Network::new(&plan, &mut rand_chacha::ChaCha8Rng::seed_from_u64(1), &Device::cpu()).unwrap().for_prediction()
 }

@@ -165,14 +165,14 @@ fn the_loss_equals_the_kernel() {
         let classes: Vec<u8> = case.classes.iter().copied().cycle().take(n * z * y * x).collect();
         // Large logits too: their exponentials overflow unless they are taken relative to the largest.
         for deviation in [1.0, 100.0] {
-            for batch_dice in [false, true] {
+            for (batch_dice, dice_weight) in [(false, 1.0), (true, 0.7), (false, 0.0)] {
                 // Of regions there are two, whatever the classes: all but the background, and the last.
                 let regions: Vec<Vec<usize>> =
                     (0..k).map(|class| (0..2).filter(|&r| if r == 0 { class > 0 } else { class == k - 1 }).collect()).collect();
                 for (n_logits, regions) in [(k, None), (2, Some(Arc::new(RegionTable::new(2, &regions))))] {
-                    let what = format!("case {i}, deviation {deviation}, batch Dice {batch_dice}, {regions:?}");
+                    let what = format!("case {i}, deviation {deviation}, batch Dice {batch_dice} times {dice_weight}, {regions:?}");
                     let classes = Arc::new(classes.clone());
-                    let target = LossTarget { classes, regions, entropy_weight: 1.5, batch_dice, weight: 0.6 };
+                    let target = LossTarget { classes, regions, entropy_weight: 1.5, dice_weight, batch_dice, weight: 0.6 };
                     let logits = random([n, z, y, x, n_logits], deviation);
                     let (loss, gradient) = loss_and_gradient(logits.clone(), &target);
                     let kernel_logits = leaf(&logits);
@@ -188,7 +188,8 @@ fn the_loss_equals_the_kernel() {
 #[test]
 #[should_panic(expected = "target 3 is neither one of the 3 classes nor 255")]
 fn a_class_without_logits_is_refused() {
-    let target = LossTarget { classes: Arc::new(vec![0, 3]), regions: None, entropy_weight: 1.0, batch_dice: false, weight: 1.0 };
+    let classes = Arc::new(vec![0, 3]);
+    let target = LossTarget { classes, regions: None, entropy_weight: 1.0, dice_weight: 1.0, batch_dice: false, weight: 1.0 };
     loss_and_gradient(random([1, 1, 1, 2, 3], 1.0), &target);
 }
 

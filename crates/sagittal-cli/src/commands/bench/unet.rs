@@ -1,7 +1,7 @@
 //! Times of a U-Net: prediction of a batch, and a whole training step.
 
 use sagittal_data::{
-    Batch, Seed,
+    ActivationKind, Batch, Seed,
     plan::{NetworkPlan, OptimizerKind, UnetPlan},
 };
 use sagittal_nets::{Network, Outputs};
@@ -62,6 +62,8 @@ fn network_plan(work: &Unet) -> NetworkPlan {
         conv_bias: true,
         norm_epsilon: UnetPlan::NORM_EPSILON,
         leaky_slope: UnetPlan::LEAKY_SLOPE,
+        activation: ActivationKind::LeakyRelu,
+        dropout: 0.0,
     })
 }
 

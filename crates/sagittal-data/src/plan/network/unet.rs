@@ -1,5 +1,6 @@
 //! A U-Net, stage by stage.
 
+use super::{ActivationKind, activation::is_zero};
 use crate::{DataError, plan::validate::require};
 use serde::{Deserialize, Serialize};
 
@@ -34,9 +35,16 @@ pub struct UnetPlan {
     /// Added to the variance where a normalisation divides by its root.
     #[serde(default = "UnetPlan::norm_epsilon", skip_serializing_if = "UnetPlan::is_norm_epsilon")]
     pub norm_epsilon: f64,
-    /// Slope of the activation below 0.
+    /// Slope of the leaky ReLU below 0.
     #[serde(default = "UnetPlan::leaky_slope", skip_serializing_if = "UnetPlan::is_leaky_slope")]
     pub leaky_slope: f64,
+    /// What follows every normalisation.
+    #[serde(default, skip_serializing_if = "ActivationKind::is_default")]
+    pub activation: ActivationKind,
+    /// Probability with which a whole channel of a block's output is left out of a training step (spatial dropout; Tompson et
+    /// al. 2015).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropout: f64,
 }
 
 fn yes() -> bool {
@@ -98,6 +106,7 @@ impl UnetPlan {
         };
         within("network.norm_epsilon", self.norm_epsilon, 1e-12, 1.0)?;
         within("network.leaky_slope", self.leaky_slope, 0.0, 1.0)?;
+        require((0.0..1.0).contains(&self.dropout), "network.dropout", self.dropout, || "0 to less than 1".into())?;
         let stages = self.n_stages();
         require((2..=MOST_STAGES).contains(&stages), "network.features", &self.features, || format!("2 to {MOST_STAGES} stages"))?;
         for (stage, &features) in self.features.iter().enumerate() {
