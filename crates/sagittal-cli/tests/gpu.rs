@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use sagittal_data::{
-    ActivationKind, Batch, Seed,
-    plan::{NetworkPlan, OptimizerKind, UnetPlan},
+    Batch, Seed,
+    plan::{ActivationKind, NetworkPlan, OptimizerKind, UnetPlan},
 };
 use sagittal_nets::{Network, Outputs, Parameters};
 use sagittal_tensor::{Device, DeviceName, Tensor, TensorData};

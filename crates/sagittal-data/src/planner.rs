@@ -21,8 +21,10 @@ mod topology;
 mod within_time;
 
 use crate::{
-    ActivationKind, DataError, Fingerprint,
-    plan::{AugmentationPlan, Estimate, LossKind, NetworkPlan, OptimizerKind, OrientationRule, Plan, TrainingPlan, UnetPlan},
+    DataError, Fingerprint,
+    plan::{
+        ActivationKind, AugmentationPlan, Estimate, LossKind, NetworkPlan, OptimizerKind, OrientationRule, Plan, TrainingPlan, UnetPlan,
+    },
 };
 use sagittal_image::Rank;
 use topology::Topology;

@@ -4,8 +4,8 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sagittal_data::{
-    ActivationKind, Batch, DataError,
-    plan::{NetworkPlan, OptimizerKind, UnetPlan},
+    Batch, DataError,
+    plan::{ActivationKind, NetworkPlan, OptimizerKind, UnetPlan},
 };
 use sagittal_nets::{ModelFile, Network};
 use sagittal_tensor::Device;

@@ -9,8 +9,10 @@
 
 use super::{normalization, spacing, topology::Topology};
 use crate::{
-    ActivationKind, DataError, Fingerprint,
-    plan::{AugmentationPlan, Estimate, LossKind, NetworkPlan, OptimizerKind, OrientationRule, Plan, TrainingPlan, UnetPlan},
+    DataError, Fingerprint,
+    plan::{
+        ActivationKind, AugmentationPlan, Estimate, LossKind, NetworkPlan, OptimizerKind, OrientationRule, Plan, TrainingPlan, UnetPlan,
+    },
 };
 use sagittal_image::Rank;
 

@@ -1,8 +1,8 @@
 //! Times of a U-Net: prediction of a batch, and a whole training step.
 
 use sagittal_data::{
-    ActivationKind, Batch, Seed,
-    plan::{NetworkPlan, OptimizerKind, UnetPlan},
+    Batch, Seed,
+    plan::{ActivationKind, NetworkPlan, OptimizerKind, UnetPlan},
 };
 use sagittal_nets::{Network, Outputs};
 use sagittal_tensor::{Device, Tensor, TensorData};
