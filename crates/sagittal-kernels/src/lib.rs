@@ -11,7 +11,9 @@
 #![allow(clippy::needless_range_loop, reason = "kernels index several arrays by one counter; iterators hide which")]
 #![allow(clippy::too_many_arguments, reason = "plain slices in, plain slices out: a kernel's arguments are its tensors")]
 
+pub mod activation;
 pub mod buffer;
+pub mod channel_scale;
 pub mod conv;
 pub mod conv_transpose;
 pub mod interpolate;
@@ -29,6 +31,8 @@ pub mod softmax;
 #[cfg(test)]
 mod testing;
 
+pub use activation::{Activation, activation_backward_in_place, activation_in_place};
+pub use channel_scale::scale_channels_in_place;
 pub use conv::{ConvShape, PackedConv, Parts, PartsMut, conv, conv_backward_input, conv_backward_weight};
 pub use conv_transpose::{TransposeShape, conv_transpose, conv_transpose_backward_input, conv_transpose_backward_weight};
 pub use interpolate::{ResizeShape, resize_linear, resize_linear_backward, resize_nearest};
