@@ -3,8 +3,11 @@
 //! Convolutions want the channels first; they get a view, which costs nothing on GPUs, whose convolutions turn it back.
 //! Means and sums run axis by axis: few terms each in single precision, and many of them side by side.
 
+mod elementwise;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use elementwise::{activate, activate_backward, scale_channels};
 
 use crate::ops::{BlockBackward, BlockForward, BlockSaved, ConvBackward};
 use crate::{ConvSpec, LossTarget, NormActivation, RegionTable, Tensor, TransposeSpec};

@@ -1,10 +1,13 @@
 //! The operations on GPUs: composed of burn's own, whatever runs them (Vulkan, Metal, DirectX 12, CUDA).
 
 use crate::composed;
+use crate::elementwise::{ElementKernels, ElementOps};
 use crate::ops::{BlockBackward, BlockForward, BlockKernels, BlockOps, BlockSaved, ConvBackward};
 use crate::residual::{ResidualKernels, ResidualOps};
 use crate::{ConvSpec, LossTarget, NormActivation, Prepared, Tensor, TransposeSpec};
 use burn::backend::{Cube, tensor::FloatTensor};
+use sagittal_kernels::Activation;
+use std::sync::Arc;
 
 type Raw = FloatTensor<Cube>;
 
@@ -57,6 +60,22 @@ impl ResidualKernels for Cube {
 
     fn average_pool_backward(d_y: Raw, size: [usize; 3], window: [usize; 3]) -> Raw {
         raw(composed::average_pool_backward(tensor(d_y), size, window))
+    }
+}
+
+impl ElementOps for Cube {
+    fn activate(x: Raw, activation: Activation) -> Raw {
+        raw(composed::activate(tensor(x), activation))
+    }
+
+    fn scale_channels(x: Raw, factors: Arc<Vec<f32>>) -> Raw {
+        raw(composed::scale_channels(tensor(x), &factors))
+    }
+}
+
+impl ElementKernels for Cube {
+    fn activate_backward(x: Raw, d_y: Raw, activation: Activation) -> Raw {
+        raw(composed::activate_backward(tensor(x), tensor(d_y), activation))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{Device, Prepared};
 use burn::tensor::Distribution;
+use sagittal_kernels::Activation;
 use std::sync::Arc;
 
 /// Both sides compute in f32 and sum in different orders; the largest sums have some thousand terms.
@@ -214,5 +215,38 @@ fn residual_operations_equal_the_kernels() {
         let gradients = (expected * d_y.clone().autodiff()).sum().backward();
         let size = [shape[1], shape[2], shape[3]];
         assert_close(average_pool_backward(d_y, size, window), kernel_x.grad(&gradients).expect("a gradient"), "gradient of pooling");
+    }
+}
+
+#[test]
+fn activations_and_scaled_channels_equal_the_kernels() {
+    let all = [
+        Activation::LeakyRelu { slope: 0.01 },
+        Activation::RELU,
+        Activation::Tanh,
+        Activation::Sigmoid,
+        Activation::Softplus,
+        Activation::Elu,
+        Activation::Gelu,
+        Activation::Silu,
+        Activation::Sine,
+    ];
+    for (shape, deviation) in [([2, 3, 4, 5, 6], 1.0), ([1, 1, 3, 7, 5], 4.0), ([1, 1, 1, 2, 3], 60.0)] {
+        let (x, d_y) = (random(shape, deviation), random(shape, 1.0));
+        for kind in all {
+            let kernel_x = leaf(&x);
+            let expected = crate::activate(kernel_x.clone(), kind);
+            assert_close(activate(x.clone(), kind), expected.clone().inner(), &format!("{kind:?}"));
+            let gradients = (expected * d_y.clone().autodiff()).sum().backward();
+            let expected = kernel_x.grad(&gradients).expect("a gradient");
+            assert_close(activate_backward(x.clone(), d_y.clone(), kind), expected, &format!("gradient of {kind:?}"));
+        }
+        let factors: Vec<f32> = (0..shape[0] * shape[4]).map(|i| (i % 3) as f32 * 0.75).collect();
+        let kernel_x = leaf(&x);
+        let expected = crate::scale_channels(kernel_x.clone(), factors.clone());
+        assert_close(scale_channels(x.clone(), &factors), expected.clone().inner(), "scaled channels");
+        let gradients = (expected * d_y.clone().autodiff()).sum().backward();
+        let expected = kernel_x.grad(&gradients).expect("a gradient");
+        assert_close(scale_channels(d_y.clone(), &factors), expected, "gradient of scaled channels");
     }
 }
