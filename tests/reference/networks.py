@@ -8,7 +8,7 @@ exactly), an input (`image`, also exact), the logits of every scale (`logits/0` 
 exact) and the gradients of the weighted sum (`gradient/NAME`). Everything is computed in float64. Seed 20260103.
 
 Between them the cases have: stems, blocks that pool and project, that only pool, that only project, and that do neither; anisotropic
-kernels and strides; 2-D; convolutions with and without bias; another epsilon and slope. Norm weights that start at 0 are moved away.
+kernels and strides; 2-D; convolutions with and without bias; another epsilon and slope; other activations. Norm weights that start at 0 are moved away.
 """
 
 from pathlib import Path
@@ -21,7 +21,8 @@ from torch import nn
 OUT = Path(__file__).resolve().parents[2] / "crates/sagittal-nets/tests/data"
 
 
-def case(name, kind, rank, size, channels, classes, features, kernels, strides, encoder, decoder, bias, epsilon, slope):
+def case(name, kind, rank, size, channels, classes, features, kernels, strides, encoder, decoder, bias, epsilon, slope,
+         nonlin=nn.LeakyReLU):
     torch.manual_seed(20260103)
     blocks = {"n_blocks_per_stage" if kind is ResidualEncoderUNet else "n_conv_per_stage": encoder}
     conv, norm = (nn.Conv3d, nn.InstanceNorm3d) if rank == 3 else (nn.Conv2d, nn.InstanceNorm2d)
@@ -37,8 +38,8 @@ def case(name, kind, rank, size, channels, classes, features, kernels, strides, 
         conv_bias=bias,
         norm_op=norm,
         norm_op_kwargs={"eps": epsilon, "affine": True},
-        nonlin=nn.LeakyReLU,
-        nonlin_kwargs={"negative_slope": slope},
+        nonlin=nonlin,
+        nonlin_kwargs={"negative_slope": slope} if nonlin is nn.LeakyReLU else {},
         deep_supervision=True,
         **blocks,
     ).double()
@@ -67,3 +68,6 @@ case("residual_3d", ResidualEncoderUNet, 3, (4, 8, 8), 2, 3, [4, 4, 6, 6], [[1, 
 case("residual_2d", ResidualEncoderUNet, 2, (16, 12), 3, 2, [5, 8, 8], [[3] * 2] * 3, [[1] * 2, [2] * 2, [2] * 2], [1, 1, 2], [1, 1],
      False, 1e-5, 0.01)
 case("plain_other", PlainConvUNet, 3, (4, 8, 8), 1, 2, [4, 6], [[3] * 3] * 2, [[1] * 3, [2] * 3], [2, 1], [2], False, 1e-3, 0.2)
+case("plain_tanh", PlainConvUNet, 3, (4, 4, 8), 1, 2, [3, 4], [[3] * 3] * 2, [[1] * 3, [2] * 3], [2, 1], [1], True, 1e-5, 0.01, nn.Tanh)
+case("residual_gelu", ResidualEncoderUNet, 2, (8, 8), 1, 2, [3, 4], [[3] * 2] * 2, [[1] * 2, [2] * 2], [1, 1], [1], True, 1e-5, 0.01,
+     nn.GELU)

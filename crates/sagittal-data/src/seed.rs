@@ -1,6 +1,6 @@
 //! One seed for all randomness, divided into independent streams.
 
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
@@ -22,6 +22,11 @@ impl Seed {
         }
         ChaCha8Rng::from_seed(digest.finalize().into())
     }
+
+    /// A seed of its own for one purpose, as [`Seed::stream`] is a generator of its own.
+    pub fn derived(&self, path: &[u64]) -> Self {
+        Self(self.stream(path).next_u64())
+    }
 }
 
 #[cfg(test)]
@@ -36,5 +41,7 @@ mod tests {
         assert_ne!(draw(1, &[2, 3]), draw(1, &[3, 2]));
         assert_ne!(draw(1, &[2]), draw(2, &[2]));
         assert_ne!(draw(1, &[]), draw(1, &[0]));
+        assert_eq!(Seed(1).derived(&[2]), Seed(1).derived(&[2]));
+        assert_ne!(Seed(1).derived(&[2]), Seed(1).derived(&[3]));
     }
 }

@@ -1,9 +1,11 @@
 //! The convolutions that all networks are made of, and how their parameters are named, counted in and first drawn.
 
-use crate::{Parameters, init::kaiming_normal};
+use crate::{Dropout, DropoutLayer, Parameters, activation_of, init::first_weights};
 use rand_chacha::ChaCha8Rng;
-use sagittal_data::plan::UnetPlan;
-use sagittal_tensor::{ConvSpec, Device, NormActivation, Tensor, TransposeSpec, conv, conv_norm_act, conv_transpose};
+use sagittal_data::plan::{ActivationKind, UnetPlan};
+use sagittal_tensor::{
+    Activation, ConvSpec, Device, NormActivation, Tensor, TransposeSpec, activate, add_leaky, conv, conv_norm_act, conv_transpose,
+};
 
 /// Where the parameters of a convolution are.
 #[derive(Clone, Copy, Debug)]
@@ -23,22 +25,53 @@ impl Weights {
     }
 }
 
-/// Convolution, instance norm, leaky ReLU.
+/// Convolution, instance norm, activation, dropout.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Block {
     spec: ConvSpec,
     weights: Weights,
     gamma: usize,
     beta: usize,
+    /// With the leaky ReLU, where that is the activation; else with a slope of 1.
     norm: NormActivation,
+    /// An activation that the norm does not do in the same pass.
+    activation: Option<Activation>,
+    dropout: Option<DropoutLayer>,
 }
 
 impl Block {
     /// Of `x`, or of `x` and `skip` joined.
-    pub(crate) fn forward(&self, parameters: &Parameters, x: Tensor<5>, skip: Option<Tensor<5>>) -> Tensor<5> {
+    pub(crate) fn forward(&self, parameters: &Parameters, x: Tensor<5>, skip: Option<Tensor<5>>, dropout: Dropout) -> Tensor<5> {
         let norm = [parameters.value(self.gamma), parameters.value(self.beta)];
         let (weight, bias) = self.weights.values(parameters);
-        conv_norm_act(x, skip, weight, bias, norm, self.spec, self.norm, parameters.prepared(self.weights.weight))
+        let mut y = conv_norm_act(x, skip, weight, bias, norm, self.spec, self.norm, parameters.prepared(self.weights.weight));
+        if let Some(activation) = self.activation {
+            y = activate(y, activation);
+        }
+        match self.dropout {
+            Some(layer) => layer.forward(y, dropout),
+            None => y,
+        }
+    }
+}
+
+/// The end of a residual block: the sum with the shortcut, activation, dropout.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Join {
+    activation: Activation,
+    dropout: Option<DropoutLayer>,
+}
+
+impl Join {
+    pub(crate) fn forward(&self, y: Tensor<5>, shortcut: Tensor<5>, dropout: Dropout) -> Tensor<5> {
+        let y = match self.activation {
+            Activation::LeakyRelu { slope } => add_leaky(y, shortcut, slope),
+            other => activate(add_leaky(y, shortcut, 1.0), other),
+        };
+        match self.dropout {
+            Some(layer) => layer.forward(y, dropout),
+            None => y,
+        }
     }
 }
 
@@ -72,11 +105,13 @@ impl Head {
 
 /// What follows a block's norm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Activation {
-    /// The network's leaky ReLU.
-    Leaky,
+pub(crate) enum End {
+    /// The network's activation and dropout.
+    Whole,
+    /// The network's activation.
+    Activated,
     /// Nothing.
-    Identity,
+    Linear,
 }
 
 /// Adds parameters one after the other.
@@ -86,13 +121,24 @@ pub(crate) struct Builder<'a> {
     rng: Option<&'a mut ChaCha8Rng>,
     device: &'a Device,
     conv_bias: bool,
-    norm: NormActivation,
+    epsilon: f32,
+    activation: (ActivationKind, Activation),
+    dropout: f64,
+    n_dropout_layers: u64,
 }
 
 impl<'a> Builder<'a> {
     pub(crate) fn new(plan: &UnetPlan, rng: Option<&'a mut ChaCha8Rng>, device: &'a Device) -> Self {
-        let norm = NormActivation { epsilon: plan.norm_epsilon as f32, slope: plan.leaky_slope as f32 };
-        Self { parameters: Parameters::default(), rng, device, conv_bias: plan.conv_bias, norm }
+        Self {
+            parameters: Parameters::default(),
+            rng,
+            device,
+            conv_bias: plan.conv_bias,
+            epsilon: plan.norm_epsilon as f32,
+            activation: (plan.activation, activation_of(plan.activation, plan.leaky_slope)),
+            dropout: plan.dropout,
+            n_dropout_layers: 0,
+        }
     }
 
     pub(crate) fn finish(self) -> Parameters {
@@ -101,17 +147,32 @@ impl<'a> Builder<'a> {
 
     /// `NAME.conv` and `NAME.norm`.
     pub(crate) fn block(&mut self, name: &str, spec: ConvSpec) -> Block {
-        self.block_of(name, spec, Activation::Leaky, self.conv_bias, 1.0)
+        self.block_of(name, spec, End::Whole, self.conv_bias, 1.0)
     }
 
     /// A block with another end: `gamma` is the first value of the norm's weights.
-    pub(crate) fn block_of(&mut self, name: &str, spec: ConvSpec, activation: Activation, has_bias: bool, gamma: f32) -> Block {
+    pub(crate) fn block_of(&mut self, name: &str, spec: ConvSpec, end: End, has_bias: bool, gamma: f32) -> Block {
         let weights = self.conv(&format!("{name}.conv"), spec, has_bias);
         let mut vector = |name: String, value: f32| self.parameters.add(name, vec![spec.c_out], vec![value; spec.c_out], self.device);
         let gamma = vector(format!("{name}.norm.weight"), gamma);
         let beta = vector(format!("{name}.norm.bias"), 0.0);
-        let slope = if activation == Activation::Leaky { self.norm.slope } else { 1.0 };
-        Block { spec, weights, gamma, beta, norm: NormActivation { slope, ..self.norm } }
+        let (slope, activation) = match (end, self.activation.1) {
+            (End::Linear, _) => (1.0, None),
+            (_, Activation::LeakyRelu { slope }) => (slope, None),
+            (_, other) => (1.0, Some(other)),
+        };
+        let dropout = if end == End::Whole { self.dropout_layer() } else { None };
+        Block { spec, weights, gamma, beta, norm: NormActivation { epsilon: self.epsilon, slope }, activation, dropout }
+    }
+
+    /// The end of a residual block.
+    pub(crate) fn join(&mut self) -> Join {
+        Join { activation: self.activation.1, dropout: self.dropout_layer() }
+    }
+
+    fn dropout_layer(&mut self) -> Option<DropoutLayer> {
+        self.n_dropout_layers += 1;
+        DropoutLayer::new(self.n_dropout_layers, self.dropout)
     }
 
     /// `NAME`.
@@ -135,7 +196,7 @@ impl<'a> Builder<'a> {
     }
 
     fn drawn(&mut self, n: usize, fan_in: usize) -> Vec<f32> {
-        self.rng.as_deref_mut().map_or_else(|| vec![0.0; n], |rng| kaiming_normal(n, fan_in, rng))
+        self.rng.as_deref_mut().map_or_else(|| vec![0.0; n], |rng| first_weights(n, fan_in, self.activation.0, rng))
     }
 
     fn add(&mut self, name: &str, shape: Vec<usize>, weights: Vec<f32>, c_out: usize, has_bias: bool) -> Weights {

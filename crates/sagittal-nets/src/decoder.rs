@@ -2,7 +2,7 @@
 //! heads at every stage for deep supervision.
 
 use crate::{
-    Outputs, Parameters,
+    Dropout, Outputs, Parameters,
     conv_block::{Block, Builder, Head, Transposed},
 };
 use sagittal_data::plan::UnetPlan;
@@ -41,13 +41,20 @@ impl Decoder {
     }
 
     /// Logits, finest first, from the deepest activations and those of the other stages, finest first.
-    pub(crate) fn forward(&self, parameters: &Parameters, mut x: Tensor<5>, mut skips: Vec<Tensor<5>>, outputs: Outputs) -> Vec<Tensor<5>> {
+    pub(crate) fn forward(
+        &self,
+        parameters: &Parameters,
+        mut x: Tensor<5>,
+        mut skips: Vec<Tensor<5>>,
+        outputs: Outputs,
+        dropout: Dropout,
+    ) -> Vec<Tensor<5>> {
         let mut logits = Vec::with_capacity(self.0.len());
         for (i, step) in self.0.iter().enumerate() {
             x = step.up.forward(parameters, x);
             let mut skip = skips.pop();
             for block in &step.blocks {
-                x = block.forward(parameters, x, skip.take());
+                x = block.forward(parameters, x, skip.take(), dropout);
             }
             let is_finest = i + 1 == self.0.len();
             if let (true, Some(head)) = (is_finest || outputs == Outputs::EveryScale, step.head) {

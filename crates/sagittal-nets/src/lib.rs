@@ -4,8 +4,10 @@
 //! inside are channels-last, `[N, Z, Y, X, C]`; `K` is the number of classes. Files keep PyTorch's order of weights.
 #![forbid(unsafe_code)]
 
+mod activation;
 mod conv_block;
 mod decoder;
+mod dropout;
 mod error;
 mod init;
 mod network;
@@ -15,6 +17,8 @@ mod transfer;
 mod unet;
 mod weights;
 
+pub use activation::{Criteria, activation_of};
+pub use dropout::{Dropout, DropoutLayer};
 pub use error::NetError;
 pub use network::{Network, Outputs};
 pub use parameters::{Parameter, Parameters};

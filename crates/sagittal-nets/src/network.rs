@@ -1,6 +1,6 @@
 //! A network with its parameters, whatever its family.
 
-use crate::{NetError, Parameters, ResidualUNet, UNet, conv_block::Builder};
+use crate::{Dropout, NetError, Parameters, ResidualUNet, UNet, conv_block::Builder};
 use rand_chacha::ChaCha8Rng;
 use sagittal_data::plan::NetworkPlan;
 use sagittal_tensor::{Device, Tensor};
@@ -85,7 +85,7 @@ impl Network {
         self
     }
 
-    /// Logits of `x` with the network's own parameters, no graph kept.
+    /// Logits of `x` with the network's own parameters, no graph kept, nothing left out.
     ///
     /// # Shapes
     /// As [`UNet::forward`].
@@ -93,17 +93,18 @@ impl Network {
     /// # Panics
     /// If the shape does not fit the network.
     pub fn forward(&self, x: Tensor<5>, outputs: Outputs) -> Vec<Tensor<5>> {
-        self.forward_with(&self.parameters, x, outputs)
+        self.forward_with(&self.parameters, x, outputs, Dropout::Off)
     }
 
-    /// Logits of `x` with other parameters of the same layout, such as [`Parameters::tracked`].
+    /// Logits of `x` with other parameters of the same layout, such as [`Parameters::tracked`]. `dropout` says whether parts of
+    /// layers are left out; a network whose plan has no dropout gives the same either way.
     ///
     /// # Panics
     /// If the shape does not fit the network.
-    pub fn forward_with(&self, parameters: &Parameters, x: Tensor<5>, outputs: Outputs) -> Vec<Tensor<5>> {
+    pub fn forward_with(&self, parameters: &Parameters, x: Tensor<5>, outputs: Outputs, dropout: Dropout) -> Vec<Tensor<5>> {
         match &self.layers {
-            Layers::Unet(unet) => unet.forward(parameters, x, outputs),
-            Layers::ResidualUnet(unet) => unet.forward(parameters, x, outputs),
+            Layers::Unet(unet) => unet.forward(parameters, x, outputs, dropout),
+            Layers::ResidualUnet(unet) => unet.forward(parameters, x, outputs, dropout),
         }
     }
 }

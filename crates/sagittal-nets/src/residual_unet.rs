@@ -5,12 +5,12 @@
 //! shortcut that pools where the block steps and projects where it changes the channels. Parameters carry nnU-Net's names.
 
 use crate::{
-    Outputs, Parameters,
-    conv_block::{Activation, Block, Builder},
+    Dropout, Outputs, Parameters,
+    conv_block::{Block, Builder, End, Join},
     decoder::Decoder,
 };
 use sagittal_data::plan::UnetPlan;
-use sagittal_tensor::{ConvSpec, Tensor, add_leaky, average_pool};
+use sagittal_tensor::{ConvSpec, Tensor, average_pool};
 
 /// Two convolutions and a shortcut.
 #[derive(Clone, Debug)]
@@ -21,34 +21,35 @@ struct ResidualBlock {
     pool: Option<[usize; 3]>,
     /// Where it changes the channels.
     projection: Option<Block>,
-    slope: f32,
+    join: Join,
 }
 
 impl ResidualBlock {
     fn new(name: &str, spec: ConvSpec, plan: &UnetPlan, build: &mut Builder<'_>) -> Self {
-        let first = build.block(&format!("{name}.conv1"), spec);
+        let first = build.block_of(&format!("{name}.conv1"), spec, End::Activated, plan.conv_bias, 1.0);
         let inner = ConvSpec { c_in: spec.c_out, stride: [1; 3], ..spec };
         // Norm weights of 0: at first a block gives what comes through its shortcut.
-        let second = build.block_of(&format!("{name}.conv2"), inner, Activation::Identity, plan.conv_bias, 0.0);
+        let second = build.block_of(&format!("{name}.conv2"), inner, End::Linear, plan.conv_bias, 0.0);
         let pool = (spec.stride != [1; 3]).then_some(spec.stride);
         let projection = (spec.c_in != spec.c_out).then(|| {
             let flat = ConvSpec { kernel: [1; 3], stride: [1; 3], ..spec };
             let place = usize::from(pool.is_some());
-            build.block_of(&format!("{name}.skip.{place}"), flat, Activation::Identity, false, 1.0)
+            build.block_of(&format!("{name}.skip.{place}"), flat, End::Linear, false, 1.0)
         });
-        Self { first, second, pool, projection, slope: plan.leaky_slope as f32 }
+        Self { first, second, pool, projection, join: build.join() }
     }
 
-    fn forward(&self, parameters: &Parameters, x: Tensor<5>) -> Tensor<5> {
-        let y = self.second.forward(parameters, self.first.forward(parameters, x.clone(), None), None);
+    fn forward(&self, parameters: &Parameters, x: Tensor<5>, dropout: Dropout) -> Tensor<5> {
+        let y = self.first.forward(parameters, x.clone(), None, dropout);
+        let y = self.second.forward(parameters, y, None, dropout);
         let mut shortcut = x;
         if let Some(window) = self.pool {
             shortcut = average_pool(shortcut, window);
         }
         if let Some(projection) = &self.projection {
-            shortcut = projection.forward(parameters, shortcut, None);
+            shortcut = projection.forward(parameters, shortcut, None, dropout);
         }
-        add_leaky(y, shortcut, self.slope)
+        self.join.forward(y, shortcut, dropout)
     }
 }
 
@@ -84,17 +85,17 @@ impl ResidualUNet {
     ///
     /// # Panics
     /// If the shape does not fit the network.
-    pub fn forward(&self, parameters: &Parameters, x: Tensor<5>, outputs: Outputs) -> Vec<Tensor<5>> {
-        let mut x = self.stem.forward(parameters, x, None);
+    pub fn forward(&self, parameters: &Parameters, x: Tensor<5>, outputs: Outputs, dropout: Dropout) -> Vec<Tensor<5>> {
+        let mut x = self.stem.forward(parameters, x, None, dropout);
         let mut skips = Vec::with_capacity(self.encoder.len());
         for (stage, blocks) in self.encoder.iter().enumerate() {
             for block in blocks {
-                x = block.forward(parameters, x);
+                x = block.forward(parameters, x, dropout);
             }
             if stage + 1 < self.encoder.len() {
                 skips.push(x.clone());
             }
         }
-        self.decoder.forward(parameters, x, skips, outputs)
+        self.decoder.forward(parameters, x, skips, outputs, dropout)
     }
 }

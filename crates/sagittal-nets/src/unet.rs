@@ -4,7 +4,7 @@
 //! Parameters carry nnU-Net's names, so that its weights can be read and written.
 
 use crate::{
-    Outputs, Parameters,
+    Dropout, Outputs, Parameters,
     conv_block::{Block, Builder},
     decoder::Decoder,
 };
@@ -43,16 +43,16 @@ impl UNet {
     ///
     /// # Panics
     /// If the shape does not fit the network.
-    pub fn forward(&self, parameters: &Parameters, mut x: Tensor<5>, outputs: Outputs) -> Vec<Tensor<5>> {
+    pub fn forward(&self, parameters: &Parameters, mut x: Tensor<5>, outputs: Outputs, dropout: Dropout) -> Vec<Tensor<5>> {
         let mut skips = Vec::with_capacity(self.encoder.len());
         for (stage, blocks) in self.encoder.iter().enumerate() {
             for block in blocks {
-                x = block.forward(parameters, x, None);
+                x = block.forward(parameters, x, None, dropout);
             }
             if stage + 1 < self.encoder.len() {
                 skips.push(x.clone());
             }
         }
-        self.decoder.forward(parameters, x, skips, outputs)
+        self.decoder.forward(parameters, x, skips, outputs, dropout)
     }
 }

@@ -5,7 +5,7 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sagittal_data::plan::{ActivationKind, NetworkPlan, UnetPlan};
-use sagittal_nets::{Network, Outputs, Parameters};
+use sagittal_nets::{Dropout, Network, Outputs, Parameters};
 use sagittal_tensor::{Device, Tensor, TensorData};
 use sagittal_testing::read_npz;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ struct Case {
     plan: NetworkPlan,
 }
 
-fn cases() -> [Case; 3] {
+fn cases() -> [Case; 5] {
     let plain = |features: &[usize], kernels: Vec<[usize; 3]>, strides: Vec<[usize; 3]>| UnetPlan {
         input_channels: 1,
         classes: 2,
@@ -66,6 +66,27 @@ fn cases() -> [Case; 3] {
             }),
         },
         Case { name: "plain_other", plan: NetworkPlan::Unet(plain(&[4, 6], vec![[3; 3]; 2], vec![[1; 3], [2; 3]])) },
+        Case {
+            name: "plain_tanh",
+            plan: NetworkPlan::Unet(UnetPlan {
+                decoder_convs: vec![1],
+                conv_bias: true,
+                norm_epsilon: UnetPlan::NORM_EPSILON,
+                activation: ActivationKind::Tanh,
+                ..plain(&[3, 4], vec![[3; 3]; 2], vec![[1; 3], [2; 3]])
+            }),
+        },
+        Case {
+            name: "residual_gelu",
+            plan: NetworkPlan::ResidualUnet(UnetPlan {
+                encoder_convs: vec![1, 1],
+                decoder_convs: vec![1],
+                conv_bias: true,
+                norm_epsilon: UnetPlan::NORM_EPSILON,
+                activation: ActivationKind::Gelu,
+                ..plain(&[3, 4], vec![[1, 3, 3]; 2], vec![[1; 3], [1, 2, 2]])
+            }),
+        },
     ]
 }
 
@@ -121,7 +142,7 @@ fn gradients_are_those_of_nnunet() {
         let network = network(&case);
         let tracked = network.parameters().tracked();
         let image = channels_last(&golden(&case, "image"), &Device::cpu()).autodiff();
-        let logits = network.forward_with(&tracked, image, Outputs::EveryScale);
+        let logits = network.forward_with(&tracked, image, Outputs::EveryScale, Dropout::Off);
         let weighted = logits.into_iter().enumerate().map(|(i, logits)| {
             let d_logits = channels_last(&golden(&case, &format!("d_logits/{i}")), &Device::cpu()).autodiff();
             (logits * d_logits).sum()

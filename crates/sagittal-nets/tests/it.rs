@@ -4,7 +4,7 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sagittal_data::plan::{ActivationKind, NetworkPlan, UnetPlan};
-use sagittal_nets::{ModelFile, NetError, Network, Outputs};
+use sagittal_nets::{Dropout, ModelFile, NetError, Network, Outputs};
 use sagittal_tensor::{Device, Tensor};
 use serde_json::json;
 use std::path::Path;
@@ -133,4 +133,39 @@ fn damaged_models_are_refused_with_the_file_and_never_panic() {
     let mut changed = whole.clone();
     changed[at + 14] = b'9';
     refuse(&changed, &path);
+}
+
+#[test]
+fn dropout_follows_from_its_seed_and_is_off_where_nobody_asks() {
+    for make in [NetworkPlan::Unet as fn(UnetPlan) -> NetworkPlan, NetworkPlan::ResidualUnet] {
+        let plan = make(UnetPlan { dropout: 0.3, ..small() });
+        let network = Network::new(&plan, &mut ChaCha8Rng::seed_from_u64(0), &Device::cpu()).unwrap();
+        let without = Network::new(&make(small()), &mut ChaCha8Rng::seed_from_u64(0), &Device::cpu()).unwrap();
+        let image = (0..2 * 4 * 8 * 12).map(|i| ((i * 37) % 101) as f32 / 50.0 - 1.0).collect::<Vec<_>>();
+        let x = Tensor::<5>::from_data(sagittal_tensor::TensorData::new(image, [2, 4, 8, 12, 1]), Device::cpu().plain());
+        let of = |network: &Network, dropout| {
+            let logits = network.forward_with(network.parameters(), x.clone(), Outputs::Finest, dropout).swap_remove(0);
+            logits.into_data().try_to_vec::<f32>().unwrap()
+        };
+        let plain = of(&without, Dropout::Off);
+        // Without dropout in the plan a seed changes nothing, and with it nothing where dropout is off.
+        assert_eq!(of(&without, Dropout::Seeded(1)), plain);
+        assert_eq!(of(&network, Dropout::Off), plain);
+        let masked = of(&network, Dropout::Seeded(1));
+        assert_eq!(of(&network, Dropout::Seeded(1)), masked);
+        assert!(masked != plain && masked != of(&network, Dropout::Seeded(2)));
+    }
+}
+
+#[test]
+fn every_activation_gives_another_network() {
+    let x = Tensor::<5>::ones([1, 4, 8, 12, 1], Device::cpu().plain());
+    let mut seen: Vec<Vec<f32>> = Vec::new();
+    for activation in ActivationKind::ALL {
+        let network = network(&UnetPlan { activation, ..small() });
+        let logits = network.forward(x.clone(), Outputs::Finest).swap_remove(0).into_data().try_to_vec::<f32>().unwrap();
+        assert!(logits.iter().all(|v| v.is_finite()), "{activation:?}");
+        assert!(!seen.contains(&logits), "{activation:?} is like another");
+        seen.push(logits);
+    }
 }

@@ -113,6 +113,15 @@ impl NetworkPlan {
         }
     }
 
+    /// Probability with which a channel, or a unit of a dense layer, is left out of a training step; 0 of networks without dropout.
+    pub fn dropout(&self) -> f64 {
+        match self {
+            Self::Unet(unet) | Self::ResidualUnet(unet) => unet.dropout,
+            Self::Patch(patch) => patch.dropout,
+            Self::ImageToMask(_) => 0.0,
+        }
+    }
+
     /// Number of learned numbers of a description that is valid.
     pub fn n_parameters(&self) -> u64 {
         cost::parameters(self)

@@ -7,6 +7,9 @@ const F32: u64 = 4;
 /// Numbers kept for the backward pass per output element of a convolution: the convolution's output, from which the
 /// block's normalisation and activation are differentiated, and the block's output, which the next convolution needs.
 const KEPT_PER_CONV_OUTPUT: u64 = 2;
+/// And what an activation keeps that the normalisation does not do in the same pass: its input. Dropout keeps nothing of the size
+/// of an image.
+const KEPT_PER_ACTIVATION: u64 = 1;
 /// Copies of the parameters: weights, gradients, momentum, best weights so far, one to write a checkpoint from.
 const COPIES_OF_PARAMETERS: u64 = 5;
 /// Batches that wait prepared, with the one in work.
@@ -61,8 +64,13 @@ pub fn multiply_adds(network: &NetworkPlan, patch: [usize; 3]) -> u64 {
 pub fn training_memory(network: &NetworkPlan, patch: [usize; 3], batch_size: usize) -> u64 {
     let batch = batch_size as u64;
     let convs = convs(network, patch);
-    let is_block = |conv: &Conv| matches!(conv.kind, ConvKind::Block | ConvKind::Projection);
-    let kept: u64 = convs.iter().map(|conv| conv.output * conv.voxels * if is_block(conv) { KEPT_PER_CONV_OUTPUT } else { 1 }).sum();
+    let is_fused = network.unet().is_none_or(|unet| unet.activation.is_fused());
+    let kept_per_output = |conv: &Conv| match conv.kind {
+        ConvKind::Block => KEPT_PER_CONV_OUTPUT + if is_fused { 0 } else { KEPT_PER_ACTIVATION },
+        ConvKind::Projection => KEPT_PER_CONV_OUTPUT,
+        ConvKind::Up | ConvKind::Head => 1,
+    };
+    let kept: u64 = convs.iter().map(|conv| conv.output * conv.voxels * kept_per_output(conv)).sum();
     // In the backward pass the gradients of one block's input and output live at the same time.
     let in_flight = convs.iter().map(|conv| (conv.input + conv.output) * conv.voxels).max().unwrap_or(0);
     let voxels: u64 = patch.iter().product::<usize>() as u64;

@@ -47,6 +47,11 @@ impl ActivationKind {
         }
     }
 
+    /// Whether a U-Net does it in one pass with the normalisation before it; others cost a pass, and memory, of their own.
+    pub fn is_fused(self) -> bool {
+        matches!(self, Self::Relu | Self::LeakyRelu)
+    }
+
     #[allow(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
