@@ -94,6 +94,8 @@ fn training_steps_of_a_gpu_equal_the_processors() {
         gradient_clip: 12.0,
         objective: Objective::classes(false),
         ema_decay: None,
+        seed: Seed(0),
+        record_gradients: false,
     };
     for (name, gpu) in gpus() {
         for patch in PATCHES {

@@ -192,6 +192,7 @@ fn end_epoch(
 ) -> Result<(), TrainError> {
     let validation = &validation[..n_validation_batches(validation.len(), trainer.progress.steps_per_epoch, options.steps_per_epoch)];
     let scores = (!validation.is_empty()).then(|| trainer.validate(validation));
+    let gradients = trainer.progress.epoch_gradients.take(trainer.network.parameters());
     let progress = &mut trainer.progress;
     let record = EpochRecord {
         epoch: progress.epochs.len() as u64 + 1,
@@ -202,6 +203,7 @@ fn end_epoch(
         validation_loss: scores.as_ref().map(|s| s.loss),
         validation_dice: scores.as_ref().map_or_else(Vec::new, |s| s.dice.clone()),
         samples_per_s: clock.samples_per_s(),
+        gradients,
     };
     let progress = &mut trainer.progress;
     let mut is_best = false;

@@ -24,6 +24,18 @@ pub struct EpochRecord {
     pub validation_dice: Vec<Option<f64>>,
     /// Patches trained on per second, validation left out.
     pub samples_per_s: f64,
+    /// Of each layer's weights, from the input to the output; empty where they were not asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gradients: Vec<LayerGradient>,
+}
+
+/// How strongly an epoch pulled at the weights of a layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerGradient {
+    /// The layer's name: that of its weights, without `.weight`.
+    pub layer: String,
+    /// Mean over the epoch's steps of the norm of the gradient with respect to the layer's weights, before clipping.
+    pub norm: f64,
 }
 
 pub(crate) fn write_progress(path: &Path, epochs: &[EpochRecord]) -> Result<(), TrainError> {

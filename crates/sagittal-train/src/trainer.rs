@@ -1,12 +1,16 @@
 //! A network with its optimiser and its place in the training.
 
 use crate::average::Average;
+use crate::gradient_norms::GradientSums;
 use crate::{DeepSupervision, EpochRecord, Objective, Optimizer, TrainError, Validation};
-use sagittal_data::{Batch, plan::OptimizerKind};
-use sagittal_nets::{Network, Outputs};
+use sagittal_data::{Batch, Seed, plan::OptimizerKind};
+use sagittal_nets::{Dropout, Network, Outputs};
 use sagittal_tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// The stream of randomness that dropout draws from, so that no other purpose disturbs it.
+const DROPOUT: u64 = 0xD409;
 
 /// How parameters are changed: the `training` part of a plan, as far as single steps go.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +31,10 @@ pub struct TrainerOptions {
     pub objective: Objective,
     /// Decay of the running mean of the parameters, if that is what is validated and written.
     pub ema_decay: Option<f64>,
+    /// The run's seed: what each step's dropout leaves out follows from it and the step.
+    pub seed: Seed,
+    /// Whether the norm of each layer's gradient is recorded.
+    pub record_gradients: bool,
 }
 
 /// Where a training is. Part of every checkpoint.
@@ -42,6 +50,9 @@ pub struct Progress {
     pub epoch_loss: f64,
     /// Steps of the epoch so far.
     pub epoch_steps: u64,
+    /// Norms of the gradients of the epoch's steps so far, if they are recorded.
+    #[serde(default, skip_serializing_if = "GradientSums::is_empty")]
+    pub epoch_gradients: GradientSums,
     /// Smoothed validation Dice, nnU-Net's `0.9 old + 0.1 new`.
     pub smoothed_dice: Option<f64>,
     /// The best smoothed Dice and the epoch that had it.
@@ -93,7 +104,7 @@ impl Trainer {
     pub fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<f32, TrainError> {
         let tracked = self.network.parameters().tracked();
         let input = self.input(batch).autodiff();
-        let logits = self.network.forward_with(&tracked, input, Outputs::EveryScale);
+        let logits = self.network.forward_with(&tracked, input, Outputs::EveryScale, self.dropout());
         let loss = self.supervision.loss(logits, Arc::new(batch.labels.clone()), &self.options.objective);
         let value = loss.clone().into_scalar::<f32>();
         if !value.is_finite() {
@@ -101,9 +112,12 @@ impl Trainer {
         }
         let mut all = loss.backward();
         drop(loss);
-        let gradients = tracked.iter().map(|p| p.value.grad_remove(&mut all)).collect();
+        let gradients: Vec<_> = tracked.iter().map(|p| p.value.grad_remove(&mut all)).collect();
         // The leaves share the parameters' memory: they go before the parameters are changed in place.
         drop(tracked);
+        if self.options.record_gradients {
+            self.progress.epoch_gradients.add(self.network.parameters(), &gradients);
+        }
         self.optimizer.step(self.network.parameters_mut(), gradients, learning_rate);
         self.progress.step += 1;
         if let Some(average) = &mut self.average {
@@ -112,6 +126,11 @@ impl Trainer {
         self.progress.epoch_steps += 1;
         self.progress.epoch_loss += f64::from(value);
         Ok(value)
+    }
+
+    /// What the present step leaves out.
+    fn dropout(&self) -> Dropout {
+        Dropout::Seeded(self.options.seed.derived(&[DROPOUT, self.progress.step]).0)
     }
 
     /// The network that is validated and written: with the mean of its parameters, where one is kept.

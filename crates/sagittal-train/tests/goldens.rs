@@ -5,10 +5,10 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sagittal_data::{
-    Batch,
+    Batch, Seed,
     plan::{ActivationKind, NetworkPlan, OptimizerKind, UnetPlan},
 };
-use sagittal_nets::{Network, Outputs};
+use sagittal_nets::{Dropout, Network, Outputs};
 use sagittal_tensor::{Device, RegionTable, Tensor, TensorData};
 use sagittal_testing::{read_npz, relative_difference};
 use sagittal_train::{DeepSupervision, Objective, Trainer, TrainerOptions};
@@ -56,6 +56,8 @@ fn cases() -> [Case; 2] {
         gradient_clip,
         objective: Objective::classes(batch_dice),
         ema_decay: None,
+        seed: Seed(0),
+        record_gradients: false,
     };
     [
         Case {
@@ -158,7 +160,7 @@ fn gradients_are_those_of_pytorch() {
         let batch = batches(&case).swap_remove(0);
         let [n, c, z, y, x] = batch.shape;
         let images = Tensor::<5>::from_data(TensorData::new(batch.images, [n, c, z, y, x]), Device::cpu().plain());
-        let logits = network(&case).forward_with(&tracked, images.permute([0, 2, 3, 4, 1]).autodiff(), Outputs::EveryScale);
+        let logits = network(&case).forward_with(&tracked, images.permute([0, 2, 3, 4, 1]).autodiff(), Outputs::EveryScale, Dropout::Off);
         let supervision = DeepSupervision::new(logits.len());
         let mut all = supervision.loss(logits, Arc::new(batch.labels), &case.options.objective).backward();
         for parameter in tracked.iter() {

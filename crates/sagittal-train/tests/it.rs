@@ -4,7 +4,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sagittal_data::{
-    Batch, DataError,
+    Batch, DataError, Seed,
     plan::{ActivationKind, NetworkPlan, OptimizerKind, UnetPlan},
 };
 use sagittal_nets::{ModelFile, Network};
@@ -49,6 +49,8 @@ fn trainer(optimizer: OptimizerKind) -> Trainer {
         gradient_clip: 12.0,
         objective: Objective::classes(false),
         ema_decay: None,
+        seed: Seed(0),
+        record_gradients: false,
     };
     Trainer::new(network, options, Device::cpu())
 }

@@ -2,7 +2,7 @@
 //! 0.01 to 100, and a small network on all of its points at once.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-use sagittal_data::plan::OptimizerKind;
+use sagittal_data::{Seed, plan::OptimizerKind};
 use sagittal_nets::Parameters;
 use sagittal_tensor::{Device, Tensor, TensorData};
 use sagittal_testing::{largest_difference, read_npz};
@@ -45,6 +45,8 @@ fn optimizer(rule: &Rule, parameters: &Parameters) -> Optimizer {
         gradient_clip: f64::MAX,
         objective: Objective::classes(false),
         ema_decay: None,
+        seed: Seed(0),
+        record_gradients: false,
     };
     Optimizer::new(&options, parameters, &Device::cpu())
 }

@@ -56,6 +56,10 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "RUN")]
     pub(crate) previous: Option<PathBuf>,
 
+    /// Also record in progress.jsonl how strong the gradient of each layer's weights is, epoch by epoch; `sagittal report` plots it
+    #[arg(long)]
+    pub(crate) record_gradients: bool,
+
     /// Continue the run in RUN where it was interrupted
     #[arg(long)]
     pub(crate) resume: bool,

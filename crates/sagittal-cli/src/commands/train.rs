@@ -161,7 +161,8 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     if let Some(origin) = &origin {
         origin.give_to(&mut network, messages)?;
     }
-    let mut trainer = Trainer::new(network, trainer_options(&plan), device.clone());
+    let mut trainer =
+        Trainer::new(network, TrainerOptions { record_gradients: args.record_gradients, ..trainer_options(&plan, seed) }, device.clone());
     let options = run_options(args, &plan, &dataset, &digest, folder.origin(args)?);
     if is_begun {
         read_checkpoint(&folder.fold.checkpoint(), &mut trainer, &options.identity)?;
@@ -329,7 +330,7 @@ fn fold_of(choice: FoldChoice, dataset: &Dataset, folder: &RunFolder) -> anyhow:
 }
 
 /// How the trainer is to follow a plan.
-pub(crate) fn trainer_options(plan: &Plan) -> TrainerOptions {
+pub(crate) fn trainer_options(plan: &Plan, seed: Seed) -> TrainerOptions {
     let training = &plan.training;
     TrainerOptions {
         optimizer: training.optimizer,
@@ -340,6 +341,8 @@ pub(crate) fn trainer_options(plan: &Plan) -> TrainerOptions {
         gradient_clip: training.gradient_clip,
         objective: Objective::of(plan),
         ema_decay: training.ema_decay,
+        seed,
+        record_gradients: false,
     }
 }
 

@@ -23,6 +23,8 @@ const OPTIONS: TrainerOptions = TrainerOptions {
     gradient_clip: 12.0,
     objective: Objective::classes(false),
     ema_decay: None,
+    seed: Seed(0),
+    record_gradients: false,
 };
 
 /// Forward of the finest scale without a graph; and the step of a training.

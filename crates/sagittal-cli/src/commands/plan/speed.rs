@@ -17,7 +17,7 @@ const LONGEST: Duration = Duration::from_secs(4);
 /// Seconds of one step of training, the quickest of a few: what else the machine does only makes steps slower.
 pub(super) fn step_s(plan: &Plan, device: &Device) -> anyhow::Result<f64> {
     let network = Network::new(&plan.network, &mut Seed(0).stream(&[]), device)?;
-    let mut trainer = Trainer::new(network, trainer_options(plan), device.clone());
+    let mut trainer = Trainer::new(network, trainer_options(plan, Seed(0)), device.clone());
     let batch = batch(plan);
     let begin = Instant::now();
     // A rate of 0: noise teaches nothing, and a loss that explodes would be an error.
