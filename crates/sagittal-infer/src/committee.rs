@@ -5,9 +5,9 @@ use crate::{
     assembly::{Assembly, OnCrop, UncertaintyOnCrop, rows_needed},
     cost::Work,
     decision::Decision,
-    ensemble::{Prediction, Uncertainty},
+    ensemble::{DropoutSamples, Prediction, Uncertainty},
     probabilities::{OnDisk, Probabilities, failed},
-    sliding_window::{SlidingWindow, View},
+    sliding_window::{SlidingWindow, View, Voter},
     soft::Promise,
 };
 use sagittal_data::{
@@ -123,7 +123,12 @@ impl Committee {
                 promise: Promise::new(self.decision.n_classes()),
             }),
         };
-        let view = View { data: &data, shape, networks: &self.networks, head: self.decision.head, device: &self.device };
+        let voters: Vec<Voter<'_>> = (self.networks.iter().enumerate())
+            .flat_map(|(model, network)| {
+                DropoutSamples::of_model(options.dropout, model).into_iter().map(move |dropout| Voter { network, dropout })
+            })
+            .collect();
+        let view = View { data: &data, shape, voters: &voters, head: self.decision.head, device: &self.device };
         let n_values = self.decision.n_classes() + usize::from(window.disagreement);
         let total = work.blocks(n_rows).map(|rows| window.n_tiles(working, &rows_needed(&taps[1], &rows))).sum();
         let mut done = 0;

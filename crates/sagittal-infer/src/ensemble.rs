@@ -8,11 +8,12 @@ use crate::{
     probabilities::{OnDisk, Probabilities, failed},
     soft::{Head, Promise},
 };
-use sagittal_data::Plan;
+use sagittal_data::{Plan, Seed};
 use sagittal_image::{Geometry, Image, Volume};
-use sagittal_nets::{ModelFile, Network};
+use sagittal_nets::{Dropout, ModelFile, Network};
 use sagittal_tensor::Device;
 use std::{
+    num::NonZeroUsize,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
@@ -30,12 +31,37 @@ pub struct PredictOptions {
     pub uncertainty: bool,
     /// Memory that must not be exceeded; larger images are worked on in blocks, in which some tiles are predicted twice.
     pub memory_bytes: Option<u64>,
+    /// Whether every model is asked several times, each time with other parts left out; `None` for once, with nothing left out.
+    pub dropout: Option<DropoutSamples>,
 }
 
+/// Monte-Carlo dropout: a network that was trained with dropout, thinned at random, stands for the many networks that the training
+/// could have given (Gal and Ghahramani 2016).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DropoutSamples {
+    /// How many thinned networks each model is made into.
+    pub n: NonZeroUsize,
+    /// What is left out follows from it.
+    pub seed: Seed,
+}
+
+impl DropoutSamples {
+    /// What each sample of a model leaves out.
+    pub(crate) fn of_model(samples: Option<Self>, model: usize) -> Vec<Dropout> {
+        match samples {
+            None => vec![Dropout::Off],
+            Some(Self { n, seed }) => (0..n.get()).map(|i| Dropout::Alike(seed.derived(&[DROPOUT, model as u64, i as u64]).0)).collect(),
+        }
+    }
+}
+
+/// The stream of randomness that samples draw from.
+const DROPOUT: u64 = 0xD409;
+
 impl Default for PredictOptions {
-    /// nnU-Net's: mirrored, half a tile; labels alone, all at once.
+    /// nnU-Net's: mirrored, half a tile; labels alone, all at once, nothing left out.
     fn default() -> Self {
-        Self { mirror: true, step_fraction: 0.5, probabilities: false, uncertainty: false, memory_bytes: None }
+        Self { mirror: true, step_fraction: 0.5, probabilities: false, uncertainty: false, memory_bytes: None, dropout: None }
     }
 }
 
@@ -119,6 +145,11 @@ impl Ensemble {
         self.committees[0].plan()
     }
 
+    /// Whether all models that decide labels were trained with dropout, so that they can be asked with it.
+    pub fn has_dropout(&self) -> bool {
+        self.committees.iter().all(|committee| committee.plan().network.dropout() > 0.0)
+    }
+
     /// Number of models.
     pub fn n_models(&self) -> usize {
         self.lower.iter().chain(&self.committees).map(Committee::n_models).sum()
@@ -129,7 +160,8 @@ impl Ensemble {
     ///
     /// # Errors
     /// [`InferError::Data`] if the image is not such as the models were trained on, [`InferError::Memory`] if it cannot be
-    /// predicted within the memory, [`InferError::Stopped`] if `progress` broke off.
+    /// predicted within the memory, [`InferError::NoDropout`] if samples of dropout are asked for and a model has none,
+    /// [`InferError::Stopped`] if `progress` broke off.
     ///
     /// # Panics
     /// If the models are the last stage of a cascade alone, which [`Ensemble::load`] does not allow.
@@ -144,7 +176,7 @@ impl Ensemble {
             assert!(self.plan().previous_stage.is_none(), "the last stage of a cascade is to be shown labels");
             None
         } else {
-            let options = PredictOptions { probabilities: false, uncertainty: false, ..options };
+            let options = PredictOptions { probabilities: false, uncertainty: false, dropout: None, ..options };
             Some(together(&self.lower, case, image.clone(), None, options, progress)?.labels)
         };
         together(&self.committees, case, image, lower.as_ref(), options, progress)
@@ -207,6 +239,9 @@ fn together(
     options: PredictOptions,
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Prediction, InferError> {
+    if options.dropout.is_some() && committees.iter().any(|committee| committee.plan().network.dropout() == 0.0) {
+        return Err(InferError::NoDropout);
+    }
     let (first, others) = (&committees[0], &committees[1..]);
     if others.is_empty() {
         let mut prediction = first.predict(case, image, lower, options, progress)?;

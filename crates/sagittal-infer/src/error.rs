@@ -55,6 +55,11 @@ pub enum InferError {
         #[source]
         source: std::io::Error,
     },
+    /// Samples of dropout were asked for, of a model that was trained without.
+    #[error(
+        "a model was trained without dropout, so all its samples would be alike; train one by a plan whose network.dropout is above 0, or leave the samples out"
+    )]
+    NoDropout,
     /// Whoever asked for the prediction does not want it any more.
     #[error("not predicted: stopped on request")]
     Stopped,

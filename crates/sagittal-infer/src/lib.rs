@@ -21,7 +21,7 @@ mod soft;
 mod tiles;
 
 pub use committee::Cost;
-pub use ensemble::{Ensemble, PredictOptions, Prediction, TEMPERATURE_KEY, Uncertainty};
+pub use ensemble::{DropoutSamples, Ensemble, PredictOptions, Prediction, TEMPERATURE_KEY, Uncertainty};
 pub use error::InferError;
 pub use postprocess::keep_largest;
 pub use probabilities::Probabilities;

@@ -7,7 +7,7 @@ use crate::{
     soft::Head,
     tiles::tile_starts,
 };
-use sagittal_nets::{Network, Outputs};
+use sagittal_nets::{Dropout, Network, Outputs};
 use sagittal_tensor::{Device, Tensor, TensorData};
 use std::{
     collections::BTreeMap,
@@ -27,13 +27,20 @@ pub(crate) struct SlidingWindow {
     pub(crate) disagreement: bool,
 }
 
+/// A network as it looks at tiles: whole, or with parts left out.
+#[derive(Clone, Copy)]
+pub(crate) struct Voter<'a> {
+    pub(crate) network: &'a Network,
+    pub(crate) dropout: Dropout,
+}
+
 /// A preprocessed image and the networks that look at it.
 pub(crate) struct View<'a> {
     /// `[C, Z, Y, X]`.
     pub(crate) data: &'a [f32],
     /// Of `data`.
     pub(crate) shape: [usize; 4],
-    pub(crate) networks: &'a [Network],
+    pub(crate) voters: &'a [Voter<'a>],
     pub(crate) head: Head,
     pub(crate) device: &'a Device,
 }
@@ -67,7 +74,7 @@ impl SlidingWindow {
         let [_, size @ ..] = view.shape;
         assert_eq!(view.data.len(), view.shape.iter().product::<usize>(), "data of an image");
         let (below, starts) = self.layout(size);
-        let n_classes = view.networks[0].plan().classes();
+        let n_classes = view.voters[0].network.plan().classes();
         let n_values = n_classes + usize::from(self.disagreement);
         let mut front = Front::new(rows.clone(), size[2], n_values, self.tile);
         let place = |origin| TilePlace { origin, size: self.tile, below };
@@ -115,9 +122,9 @@ impl SlidingWindow {
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let [n_channels, size @ ..] = view.shape;
-        let n_classes = view.networks[0].plan().classes();
+        let n_classes = view.voters[0].network.plan().classes();
         let n_voxels = self.tile.iter().product::<usize>();
-        let share = 1.0 / (mirrors.len() * view.networks.len()) as f32;
+        let share = 1.0 / (mirrors.len() * view.voters.len()) as f32;
         let copies: Vec<(usize, &[usize])> = (0..places.len()).flat_map(|p| mirrors.iter().map(move |axes| (p, &axes[..]))).collect();
         // What the members say of each tile that not all have seen yet.
         let mut open: BTreeMap<usize, (Members, usize)> = BTreeMap::new();
@@ -129,8 +136,9 @@ impl SlidingWindow {
             }
             let [z, y, x] = self.tile;
             let input = Tensor::<5>::from_data(TensorData::new(input, [batch.len(), z, y, x, n_channels]), view.device.plain());
-            for network in view.networks {
-                let logits = network.forward(input.clone(), Outputs::Finest).swap_remove(0).into_data();
+            for Voter { network, dropout } in view.voters {
+                let logits = network.forward_with(network.parameters(), input.clone(), Outputs::Finest, *dropout);
+                let logits = logits.into_iter().next().expect("the finest logits").into_data();
                 let logits = logits.as_slice::<f32>().expect("logits are f32");
                 for ((place, mirrored), values) in batch.iter().zip(logits.chunks_exact(n_voxels * n_classes)) {
                     let tile = TileValues { values, n_values: n_classes, mirrored, share };
@@ -141,7 +149,7 @@ impl SlidingWindow {
                     let (members, n_heard) = open.entry(*place).or_insert_with(|| (Members::new(view.head, self.tile, n_classes), 0));
                     members.add(tile);
                     *n_heard += 1;
-                    if *n_heard == mirrors.len() * view.networks.len() {
+                    if *n_heard == mirrors.len() * view.voters.len() {
                         let values = members.values();
                         front.add(&places[*place], TileValues { values: &values, n_values: n_classes + 1, mirrored: &[], share: 1.0 });
                         open.remove(place);

@@ -13,6 +13,7 @@ use crate::outcome::WrongUse;
                         sagittal predict run imagesTs -o labels --no-mirror\n\n\
                         First the models, then the images. A model is a .safetensors file, or the folder of a run or of a choice, \
                         which stands for all of its folds; several models are averaged. A model of a cascade's last stage is shown what the others find.\n\n\
+                        --dropout-samples draws what is left out from --seed, which has no other effect.\n\n\
                         --uncertainty writes quality.json too: of every case the Dice that the probabilities promise for each label, \
                         and whether it is flagged. It is a sign of doubt, not a measurement.")]
 pub(crate) struct PredictArgs {
@@ -43,6 +44,14 @@ pub(crate) struct PredictArgs {
     /// With --uncertainty: flag a case if the Dice that its probabilities promise is below this for any label
     #[arg(long, value_name = "DICE", default_value_t = 0.7, requires = "uncertainty", value_parser = quantity::part)]
     pub(crate) flag_below: f64,
+
+    /// Ask each model so many times, each time with other parts left out as in its training (Monte-Carlo dropout), and average; with
+    /// --uncertainty, disagreement/ then also says how far these differ. For models trained with dropout; takes N times as long
+    #[arg(long, value_name = "N", value_parser = quantity::count)]
+    pub(crate) dropout_samples: Option<usize>,
+
+    #[command(flatten)]
+    pub(crate) random: Seeded,
 
     /// Memory to stay within, such as 4G; large images are then worked on in blocks [default: what the machine has free]
     #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]

@@ -60,6 +60,7 @@ pub(crate) fn run(args: &DemoArgs, messages: &Messages) -> anyhow::Result<Outcom
         patience: None,
         from: None,
         previous: None,
+        record_gradients: false,
         resume: false,
         budget: Budgeted { memory: None },
         random: args.random,
@@ -85,6 +86,8 @@ pub(crate) fn run(args: &DemoArgs, messages: &Messages) -> anyhow::Result<Outcom
         probabilities: true,
         uncertainty: false,
         flag_below: 0.0,
+        dropout_samples: None,
+        random: args.random,
         memory: None,
         on: args.on,
     };

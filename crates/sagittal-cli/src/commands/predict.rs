@@ -4,17 +4,18 @@ mod inputs;
 mod quality;
 
 use std::{
+    num::NonZeroUsize,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
 use anyhow::Context;
-use sagittal_data::{Case, DataError, Dataset, Layout};
+use sagittal_data::{Case, DataError, Dataset, Layout, Seed};
 use sagittal_image::{
     Geometry, Volume,
     io::{self, Format, SourceHeader},
 };
-use sagittal_infer::{Cost, Ensemble, InferError, PredictOptions, Uncertainty};
+use sagittal_infer::{Cost, DropoutSamples, Ensemble, InferError, PredictOptions, Uncertainty};
 use serde_json::{Value, json};
 
 use crate::{
@@ -70,10 +71,15 @@ pub(crate) fn predict(args: &PredictArgs, messages: &Messages, stop: &Stop) -> a
         probabilities: args.probabilities,
         uncertainty: args.uncertainty,
         memory_bytes: args.memory.or_else(usable_memory_bytes),
+        dropout: dropout_samples(args, &ensemble)?,
         ..PredictOptions::default()
     };
     let mirroring = if options.mirror { "mirrored copies averaged" } else { "without mirroring" };
-    messages.say(format_args!("predicting {} case(s) with {} model(s), {mirroring}", cases.len(), ensemble.n_models()));
+    let samples = options.dropout.map_or_else(String::new, |samples| {
+        let n = samples.n;
+        format!(", {n} samples of dropout each, which take {n} times as long as one prediction")
+    });
+    messages.say(format_args!("predicting {} case(s) with {} model(s), {mirroring}{samples}", cases.len(), ensemble.n_models()));
     let mut predicted = Predicted::default();
     let progress = messages.progress("predicting", Unit::Cases, cases.len() as u64);
     // Of a single case, which may take long, the tiles are counted.
@@ -106,6 +112,15 @@ pub(crate) fn predict(args: &PredictArgs, messages: &Messages, stop: &Stop) -> a
     }
     predicted.flagged = quality.flagged();
     Ok(predicted)
+}
+
+/// What `--dropout-samples` asks for.
+fn dropout_samples(args: &PredictArgs, ensemble: &Ensemble) -> Result<Option<DropoutSamples>, WrongUse> {
+    let Some(n) = args.dropout_samples.and_then(NonZeroUsize::new) else { return Ok(None) };
+    if !ensemble.has_dropout() {
+        return Err(WrongUse(format!("--dropout-samples: {}", InferError::NoDropout)));
+    }
+    Ok(Some(DropoutSamples { n, seed: Seed(args.random.seed) }))
 }
 
 /// Why a case failed, with its file named once; the case's name stands before it.

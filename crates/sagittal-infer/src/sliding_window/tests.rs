@@ -6,6 +6,10 @@ use sagittal_data::plan::{ActivationKind, NetworkPlan, UnetPlan};
 use sagittal_tensor::Tensor;
 
 fn network(classes: usize, channels: usize) -> Network {
+    network_with(classes, channels, 0.0)
+}
+
+fn network_with(classes: usize, channels: usize, dropout: f64) -> Network {
     let plan = NetworkPlan::Unet(UnetPlan {
         input_channels: channels,
         classes,
@@ -19,7 +23,7 @@ fn network(classes: usize, channels: usize) -> Network {
         norm_epsilon: UnetPlan::NORM_EPSILON,
         leaky_slope: UnetPlan::LEAKY_SLOPE,
         activation: ActivationKind::LeakyRelu,
-        dropout: 0.0,
+        dropout,
     });
     Network::new(&plan, &mut rand_chacha::ChaCha8Rng::seed_from_u64(1), &Device::cpu()).unwrap().for_prediction()
 }
@@ -32,10 +36,18 @@ fn image(shape: [usize; 4]) -> Vec<f32> {
     (0..shape.iter().product()).map(|i: usize| ((i * 37) % 101) as f32 / 50.0 - 1.0).collect()
 }
 
+fn voters(networks: &[Network]) -> Vec<Voter<'_>> {
+    networks.iter().map(|network| Voter { network, dropout: Dropout::Off }).collect()
+}
+
 /// The slices of some rows, one after the other.
 fn slices(networks: &[Network], data: &[f32], shape: [usize; 4], window: &SlidingWindow, rows: Range<usize>) -> Vec<f32> {
+    slices_of(&voters(networks), data, shape, window, rows)
+}
+
+fn slices_of(voters: &[Voter<'_>], data: &[f32], shape: [usize; 4], window: &SlidingWindow, rows: Range<usize>) -> Vec<f32> {
     let device = Device::cpu();
-    let view = View { data, shape, networks, head: Head::Classes, device: &device };
+    let view = View { data, shape, voters, head: Head::Classes, device: &device };
     let (mut found, mut n_done) = (Vec::new(), 0);
     let size = [shape[1], shape[2], shape[3]];
     let mut count = |n| {
@@ -169,6 +181,26 @@ fn two_equal_networks_give_what_one_gives_and_never_disagree() {
 }
 
 #[test]
+fn samples_of_dropout_disagree_only_where_they_leave_out_other_parts() {
+    let (network, shape) = (network_with(2, 1, 0.4), [1, 5, 20, 9]);
+    let (data, asked) = (image(shape), SlidingWindow { disagreement: true, ..window(vec![]) });
+    let run = |seeds: &[u64], rows: Range<usize>| {
+        let voters: Vec<Voter<'_>> = seeds.iter().map(|&seed| Voter { network: &network, dropout: Dropout::Alike(seed) }).collect();
+        slices_of(&voters, &data, shape, &asked, rows)
+    };
+    let (alike, different) = (run(&[1, 1, 1], 0..20), run(&[1, 2, 3], 0..20));
+    assert!(alike.chunks_exact(3).all(|voxel| voxel[2].abs() < 1e-6), "one thinned network, asked thrice, agrees with itself");
+    assert!(different.chunks_exact(3).map(|voxel| voxel[2]).fold(0.0, f32::max) > 1e-4);
+    // The same networks whatever tiles are predicted together.
+    let rows = run(&[1, 2, 3], 3..8);
+    for z in 0..5 {
+        for (i, value) in rows[z * 5 * 27..(z + 1) * 5 * 27].iter().enumerate() {
+            assert!((value - different[(z * 20 + 3) * 27 + i]).abs() < 1e-5, "{i} of slice {z}");
+        }
+    }
+}
+
+#[test]
 fn mirroring_an_image_mirrors_its_prediction() {
     let (network, shape) = (network(2, 1), [1, 8, 8, 8]);
     let (data, window) = (image(shape), window(vec![0, 1, 2]));
@@ -183,7 +215,8 @@ fn a_prediction_can_be_broken_off() {
     let (network, shape) = (network(2, 1), [1, 20, 9, 9]);
     let data = image(shape);
     let device = Device::cpu();
-    let view = View { data: &data, shape, networks: std::slice::from_ref(&network), head: Head::Classes, device: &device };
+    let voters = voters(std::slice::from_ref(&network));
+    let view = View { data: &data, shape, voters: &voters, head: Head::Classes, device: &device };
     let mut n_calls = 0;
     let mut at_once = |_| {
         n_calls += 1;
