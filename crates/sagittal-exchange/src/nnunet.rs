@@ -12,6 +12,7 @@ mod dataset;
 mod export;
 mod field;
 mod model;
+mod nonlinearity;
 mod plans;
 mod postprocessing;
 mod tree;

@@ -1,6 +1,6 @@
 //! The network of a configuration: new plans name a class and its arguments, old ones list a U-Net's numbers.
 
-use super::field::Field;
+use super::{field::Field, nonlinearity};
 use crate::ExchangeError;
 use sagittal_data::plan::{ActivationKind, NetworkPlan, UnetPlan};
 
@@ -60,6 +60,7 @@ fn new(architecture: &Field<'_>, rank: usize, input_channels: usize, classes: us
     {
         return Err(running.unsupported("false"));
     }
+    let (activation, leaky_slope) = nonlinearity::read(&arguments)?;
     Ok(family(UnetPlan {
         input_channels,
         classes,
@@ -71,8 +72,8 @@ fn new(architecture: &Field<'_>, rank: usize, input_channels: usize, classes: us
         deep_supervision: true,
         conv_bias: arguments.get("conv_bias").map(|field| field.flag()).transpose()?.unwrap_or(false),
         norm_epsilon: of_norm("eps").map(|field| field.number()).transpose()?.unwrap_or(UnetPlan::NORM_EPSILON),
-        leaky_slope: slope(&arguments)?,
-        activation: ActivationKind::LeakyRelu,
+        leaky_slope,
+        activation,
         dropout: 0.0,
     }))
 }
@@ -104,18 +105,6 @@ fn refuse_unknown(arguments: &Field<'_>, encoder_key: &str) -> Result<(), Exchan
         }
     }
     Ok(())
-}
-
-fn slope(arguments: &Field<'_>) -> Result<f64, ExchangeError> {
-    let field = arguments.need("nonlin")?;
-    match field.text()?.rsplit('.').next() {
-        Some("LeakyReLU") => {
-            let slope = arguments.get("nonlin_kwargs").and_then(|arguments| arguments.get("negative_slope"));
-            Ok(slope.map(|slope| slope.number()).transpose()?.unwrap_or(UnetPlan::LEAKY_SLOPE))
-        }
-        Some("ReLU") => Ok(0.0),
-        _ => Err(field.unsupported("LeakyReLU, ReLU")),
-    }
 }
 
 /// Plans from before nnU-Net 2.3 (`ConfigurationManager` converts them the same way).

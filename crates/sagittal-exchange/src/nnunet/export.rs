@@ -1,5 +1,6 @@
 //! A model folder that nnU-Net v2 itself loads and predicts with.
 
+use super::nonlinearity;
 use crate::{
     ExchangeError,
     checkpoint::{StorageToWrite, write},
@@ -36,7 +37,7 @@ pub fn export(plan: &Plan, folds: &[(String, Network)], folder: &Path) -> Result
     };
     let dataset = dataset(plan, &place)?;
     let configuration = configuration_name(plan);
-    let plans = plans(plan, unet, &configuration);
+    let plans = plans(plan, unet, &configuration, nonlinearity::written(unet, &place)?);
     let failed = |path: &Path| {
         let place = path.display().to_string();
         move |source| ExchangeError::File { act: "write", place, source }
@@ -118,7 +119,7 @@ fn is_picture(plan: &Plan) -> bool {
     plan.spacing_mm.is_none()
 }
 
-fn plans(plan: &Plan, unet: &UnetPlan, configuration: &str) -> Value {
+fn plans(plan: &Plan, unet: &UnetPlan, configuration: &str, nonlin: (String, Value)) -> Value {
     let axes = if plan.network_rank() == Rank::Two { 1 } else { 0 };
     let per_stage = |sizes: &[[usize; 3]]| sizes.iter().map(|size| json!(size[axes..])).collect::<Vec<_>>();
     // nnU-Net gives pictures a distance of slices, so that no rule takes their one slice for a volume.
@@ -152,7 +153,7 @@ fn plans(plan: &Plan, unet: &UnetPlan, configuration: &str) -> Value {
         "resampling_fn_seg_kwargs": resampling(true, 1),
         "resampling_fn_probabilities": RESAMPLE,
         "resampling_fn_probabilities_kwargs": resampling(false, 1),
-        "architecture": architecture(plan, unet, per_stage(&unet.kernels), per_stage(&unet.strides)),
+        "architecture": architecture(plan, unet, [per_stage(&unet.kernels), per_stage(&unet.strides)], nonlin),
         "batch_dice": false,
     });
     if let Some(stage) = &plan.previous_stage {
@@ -173,7 +174,7 @@ fn plans(plan: &Plan, unet: &UnetPlan, configuration: &str) -> Value {
     })
 }
 
-fn architecture(plan: &Plan, unet: &UnetPlan, kernels: Vec<Value>, strides: Vec<Value>) -> Value {
+fn architecture(plan: &Plan, unet: &UnetPlan, [kernels, strides]: [Vec<Value>; 2], (nonlin, nonlin_kwargs): (String, Value)) -> Value {
     let rank = if plan.network_rank() == Rank::Two { 2 } else { 3 };
     let (class, blocks) = match plan.network {
         NetworkPlan::ResidualUnet(_) => ("ResidualEncoderUNet", "n_blocks_per_stage"),
@@ -192,10 +193,11 @@ fn architecture(plan: &Plan, unet: &UnetPlan, kernels: Vec<Value>, strides: Vec<
             "conv_bias": unet.conv_bias,
             "norm_op": format!("torch.nn.modules.instancenorm.InstanceNorm{rank}d"),
             "norm_op_kwargs": { "eps": unet.norm_epsilon, "affine": true },
+            // Without effect in prediction; nnU-Net's own place for it is another, before the norm.
             "dropout_op": null,
             "dropout_op_kwargs": null,
-            "nonlin": "torch.nn.LeakyReLU",
-            "nonlin_kwargs": { "inplace": true, "negative_slope": unet.leaky_slope },
+            "nonlin": nonlin,
+            "nonlin_kwargs": nonlin_kwargs,
         },
         "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
     })

@@ -1,7 +1,7 @@
 //! The layers of a network as ONNX nodes, in the order in which they compute.
 
 use super::message::Message;
-use sagittal_data::plan::{NetworkPlan, UnetPlan};
+use sagittal_data::plan::{ActivationKind, NetworkPlan, UnetPlan};
 use sagittal_nets::Network;
 
 /// Numbers of ONNX's enumerations.
@@ -154,12 +154,12 @@ impl Graph<'_> {
             shortcut = self.normalised(&format!("{name}.skip.{}", usize::from(pools)), &shortcut, [1; 3], [1; 3], false);
         }
         let sum = self.node("Add", &[&y, &shortcut], &[], None);
-        self.leaky(&sum)
+        self.activated(&sum)
     }
 
     fn block(&mut self, name: &str, x: &str, kernel: [usize; 3], stride: [usize; 3], has_bias: bool) -> String {
         let y = self.normalised(name, x, kernel, stride, has_bias);
-        self.leaky(&y)
+        self.activated(&y)
     }
 
     fn normalised(&mut self, name: &str, x: &str, kernel: [usize; 3], stride: [usize; 3], has_bias: bool) -> String {
@@ -168,8 +168,34 @@ impl Graph<'_> {
         self.node("InstanceNormalization", &inputs, &[("epsilon", Attribute::Float(self.unet.norm_epsilon as f32))], None)
     }
 
-    fn leaky(&mut self, x: &str) -> String {
-        self.node("LeakyRelu", &[x], &[("alpha", Attribute::Float(self.unet.leaky_slope as f32))], None)
+    /// The network's activation; what ONNX has no operator for is composed of those it has.
+    fn activated(&mut self, x: &str) -> String {
+        match self.unet.activation {
+            ActivationKind::LeakyRelu => self.node("LeakyRelu", &[x], &[("alpha", Attribute::Float(self.unet.leaky_slope as f32))], None),
+            ActivationKind::Relu => self.node("Relu", &[x], &[], None),
+            ActivationKind::Tanh => self.node("Tanh", &[x], &[], None),
+            ActivationKind::Sigmoid => self.node("Sigmoid", &[x], &[], None),
+            ActivationKind::Softplus => self.node("Softplus", &[x], &[], None),
+            ActivationKind::Elu => self.node("Elu", &[x], &[("alpha", Attribute::Float(1.0))], None),
+            ActivationKind::Silu => {
+                let gate = self.node("Sigmoid", &[x], &[], None);
+                self.node("Mul", &[x, &gate], &[], None)
+            }
+            // x (1 + erf(x / sqrt 2)) / 2; ONNX has it as one operator only from version 20 on.
+            ActivationKind::Gelu => {
+                let [root, one, half] = [std::f32::consts::FRAC_1_SQRT_2, 1.0, 0.5].map(|number| self.constant(number));
+                let scaled = self.node("Mul", &[x, &root], &[], None);
+                let erf = self.node("Erf", &[&scaled], &[], None);
+                let sum = self.node("Add", &[&erf, &one], &[], None);
+                let product = self.node("Mul", &[x, &sum], &[], None);
+                self.node("Mul", &[&product, &half], &[], None)
+            }
+            ActivationKind::Sine => self.node("Sin", &[x], &[], None),
+        }
+    }
+
+    fn constant(&mut self, number: f32) -> String {
+        self.node("Constant", &[], &[("value_float", Attribute::Float(number))], None)
     }
 
     fn conv(&mut self, name: &str, x: &str, kernel: [usize; 3], stride: [usize; 3], has_bias: bool, output: Option<&str>) -> String {
