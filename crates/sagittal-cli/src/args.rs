@@ -5,6 +5,7 @@
 mod bench;
 mod datasets;
 mod exchange;
+mod explain;
 mod quantity;
 mod results;
 mod training;
@@ -18,6 +19,7 @@ pub(crate) use datasets::{CheckArgs, Configuration, FetchArgs, PhantomArgs, Phan
 pub(crate) use exchange::{
     CheckpointChoice, ExportArgs, ExportFileArgs, ExportNnunetArgs, ExportTo, ImportArgs, ImportFrom, ImportNnunetArgs,
 };
+pub(crate) use explain::{ExplainArgs, Topic};
 pub(crate) use results::{
     CalibrateArgs, ChooseArgs, CompareArgs, EvaluateArgs, PredictArgs, ReportArgs, Scoring, StatisticsArgs, SurfaceKind,
 };
@@ -73,6 +75,7 @@ pub(crate) enum Command {
     Import(ImportArgs),
     Export(ExportArgs),
     View(ViewArgs),
+    Explain(ExplainArgs),
     Phantom(PhantomArgs),
     Fetch(FetchArgs),
     Bench(BenchArgs),

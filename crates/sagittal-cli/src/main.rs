@@ -51,6 +51,7 @@ fn run(everywhere: Everywhere, command: Command, messages: &Messages) -> anyhow:
         Command::Import(args) => commands::import::run(&args, messages),
         Command::Export(args) => commands::export::run(&args, messages),
         Command::View(args) => commands::view::run(&args, messages),
+        Command::Explain(args) => commands::explain::run(&args, messages),
         Command::Evaluate(args) => commands::evaluate::run(&args, messages),
         Command::Choose(args) => commands::choose::run(&args, messages),
         Command::Calibrate(args) => commands::calibrate::run(&args, messages),

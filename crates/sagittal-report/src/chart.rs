@@ -37,6 +37,16 @@ pub(crate) enum XAxis {
     Measure(Option<(f64, f64)>),
 }
 
+/// What the numbers of the vertical axis are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum YAxis {
+    /// Themselves.
+    #[default]
+    Plain,
+    /// Logarithms to base 10: the axis is marked with the numbers themselves.
+    Log10,
+}
+
 /// A line that data is read against.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Guide {
@@ -53,6 +63,7 @@ pub(crate) struct Chart {
     pub(crate) x_name: String,
     pub(crate) x_axis: XAxis,
     pub(crate) series: Vec<Series>,
+    pub(crate) y_axis: YAxis,
     /// The least that the vertical axis spans; it grows with the data.
     pub(crate) y_at_least: Option<(f64, f64)>,
     pub(crate) guides: Vec<Guide>,
@@ -65,7 +76,8 @@ pub(crate) struct Chart {
 impl Default for Chart {
     fn default() -> Self {
         let (title, x_name, note) = Default::default();
-        Self { title, x_name, x_axis: XAxis::Count, series: vec![], y_at_least: None, guides: vec![], columns: vec![], note }
+        let (x_axis, y_axis) = (XAxis::Count, YAxis::Plain);
+        Self { title, x_name, x_axis, series: vec![], y_axis, y_at_least: None, guides: vec![], columns: vec![], note }
     }
 }
 
@@ -78,6 +90,15 @@ pub(crate) struct Axes {
 }
 
 impl Chart {
+    /// A number of the vertical axis in words.
+    pub(crate) fn y_label(&self, y: f64) -> String {
+        match self.y_axis {
+            YAxis::Plain => label(y),
+            // Two digits of what was measured; the mark of a whole power has one.
+            YAxis::Log10 => format!("{:.1e}", 10f64.powf(y)).replace(".0e", "e"),
+        }
+    }
+
     /// Whether there is anything to draw.
     pub(crate) fn is_empty(&self) -> bool {
         self.series.iter().all(|series| series.defined().next().is_none())
@@ -94,7 +115,10 @@ impl Chart {
         let x = limits(&mut points().map(|(x, _)| x).chain(widest(at_least))).unwrap_or((0.0, 1.0));
         let levels = self.guides.iter().filter_map(|guide| if let Guide::Level(y, _) = guide { Some(*y) } else { None });
         let y = limits(&mut points().map(|(_, y)| y).chain(widest(self.y_at_least)).chain(levels)).unwrap_or((0.0, 1.0));
-        let y_ticks = ticks::cover(y.0, y.1, 5);
+        let y_ticks = match self.y_axis {
+            YAxis::Plain => ticks::cover(y.0, y.1, 5),
+            YAxis::Log10 => ticks::powers(y.0, y.1, 6),
+        };
         let (x, x_ticks) = match self.x_axis {
             XAxis::Count => {
                 let x = if x.0 < x.1 { x } else { (x.0 - 1.0, x.1 + 1.0) };
@@ -179,6 +203,20 @@ mod tests {
     fn a_gap_breaks_the_line() {
         let chart = chart(&[(1.0, Some(1.0)), (2.0, None), (3.0, Some(2.0)), (4.0, Some(3.0))]);
         assert_eq!(chart.series[0].stretches(), [vec![(1.0, 1.0)], vec![(3.0, 2.0), (4.0, 3.0)]]);
+    }
+
+    #[test]
+    fn a_logarithmic_axis_has_whole_powers_of_ten_and_says_the_numbers_themselves() {
+        for (points, expected) in [
+            (&[(1.0, Some(-2.7)), (2.0, Some(0.3))][..], vec![-3.0, -2.0, -1.0, 0.0, 1.0]),
+            (&[(1.0, Some(-1.4)), (2.0, Some(-1.4))], vec![-2.0, -1.0]),
+            (&[(1.0, Some(-20.0)), (2.0, Some(2.0))], vec![-20.0, -16.0, -12.0, -8.0, -4.0, 0.0, 4.0]),
+        ] {
+            let chart = Chart { y_axis: YAxis::Log10, ..chart(points) };
+            assert_eq!(chart.axes().y_ticks, expected, "{points:?}");
+        }
+        let chart = Chart { y_axis: YAxis::Log10, ..chart(&[]) };
+        assert_eq!([-2.0, 0.0, -0.5].map(|y| chart.y_label(y)), ["1e-2", "1e0", "3.2e-1"]);
     }
 
     #[test]

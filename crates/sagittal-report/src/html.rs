@@ -12,7 +12,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use sagittal_metrics::{Interval, ScoredRegion};
 
 use crate::{
-    ReportInput, chart, curves,
+    ReportInput, chart, curves, gradients,
     palette::{Palette, hex},
 };
 
@@ -23,14 +23,7 @@ const SCRIPT: &str = include_str!("html/table.js");
 pub fn html(input: &ReportInput) -> String {
     let title = format!("Sagittal: {}", input.dataset);
     let mut page = String::with_capacity(1 << 20);
-    let _ = write!(
-        page,
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <meta name=\"color-scheme\" content=\"light dark\"><meta http-equiv=\"Content-Security-Policy\" \
-         content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\
-         <title>{}</title><style>{STYLE}</style></head><body><main>",
-        escape(&title)
-    );
+    begin(&mut page, &title);
     header(&mut page, input);
     if let Some(metrics) = &input.metrics {
         scores::summary(&mut page, metrics);
@@ -47,8 +40,25 @@ pub fn html(input: &ReportInput) -> String {
     }
     plan(&mut page, input);
     provenance(&mut page, input);
-    let _ = writeln!(page, "</main><script>{SCRIPT}</script></body></html>");
+    end(&mut page);
     page
+}
+
+/// Everything before a page's content.
+pub(crate) fn begin(page: &mut String, title: &str) {
+    let _ = write!(
+        page,
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\"><meta http-equiv=\"Content-Security-Policy\" \
+         content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\
+         <title>{}</title><style>{STYLE}</style></head><body><main>",
+        escape(title)
+    );
+}
+
+/// Everything after it.
+pub(crate) fn end(page: &mut String) {
+    let _ = writeln!(page, "</main><script>{SCRIPT}</script></body></html>");
 }
 
 /// Text for HTML, also inside attributes.
@@ -162,7 +172,7 @@ fn learning(page: &mut String, input: &ReportInput) {
         page.push_str("<p class=\"note\">No epoch is recorded.</p>");
     }
     page.push_str("<div class=\"charts\">");
-    charts.iter().for_each(|one| page.push_str(&chart::svg(one)));
+    charts.iter().chain(&gradients::chart(&input.progress.records)).for_each(|one| page.push_str(&chart::svg(one)));
     page.push_str("</div>");
     if !input.progress.unreadable_lines.is_empty() {
         let lines: Vec<String> = input.progress.unreadable_lines.iter().map(ToString::to_string).collect();

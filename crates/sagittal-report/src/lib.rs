@@ -6,8 +6,10 @@
 //! * Seeing one case: [`Panels`] holds it ready; [`planes`], [`one_slice`], [`montage`], [`sweep`], [`surface`], [`error_map`] draw it.
 //! * Seeing a training: [`TrainingGif`], [`progress_png`].
 //! * Seeing a run: [`ReportInput`] into [`html`].
+//! * Seeing activation functions: [`activations_page`].
 #![forbid(unsafe_code)]
 
+mod activations;
 mod agreement;
 mod canvas;
 mod chart;
@@ -17,6 +19,7 @@ mod error;
 mod error_map;
 mod gif;
 mod gif_frames;
+mod gradients;
 mod html;
 mod input;
 mod marks;
@@ -35,6 +38,7 @@ mod surface;
 mod text;
 mod window;
 
+pub use activations::{ActivationCurve, activations_page, activations_section, activations_svg};
 pub use canvas::Picture;
 pub use curves::progress_png;
 pub use error::ReportError;
@@ -47,7 +51,7 @@ pub use panels::{Compared, Overlay, Panels, Zoom};
 pub use plane::{Plane, Slice};
 pub use planes::{Look, one_slice, planes, three_planes};
 pub use probability::Curves;
-pub use progress::{Progress, ProgressRecord};
+pub use progress::{LayerGradient, Progress, ProgressRecord};
 pub use slices::{montage, sweep};
 pub use surface::{surface, turning_surface};
 pub use window::Window;

@@ -28,6 +28,18 @@ pub struct ProgressRecord {
     /// Training patches per second.
     #[serde(default)]
     pub samples_per_s: Option<f64>,
+    /// How strong the gradient of each layer's weights was, from the input to the output; empty where it was not recorded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gradients: Vec<LayerGradient>,
+}
+
+/// The mean norm of the gradient of a layer's weights over an epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LayerGradient {
+    /// The layer's name.
+    pub layer: String,
+    /// The norm; `None` where it was no number.
+    pub norm: Option<f64>,
 }
 
 impl ProgressRecord {

@@ -108,8 +108,8 @@ pub(crate) fn bland_altman(name: &str, colour: usize, unit: &str, sizes: &[(Stri
         }],
         y_at_least: Some((0.0, 0.0)),
         guides,
-        columns: vec![],
         note: format!("{note}."),
+        ..Chart::default()
     })
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn draw(picture: &mut Picture, corner: [usize; 2], size: [usize; 2], 
     let x_of = |x: f64| left + (x - axes.x.0) / (axes.x.1 - axes.x.0) * width;
     let y_of = |y: f64| floor - (y - axes.y.0) / (axes.y.1 - axes.y.0) * height;
     for &tick in &axes.y_ticks {
-        let (y, name) = (y_of(tick), label(tick));
+        let (y, name) = (y_of(tick), chart.y_label(tick));
         picture.line([left, y], [left + width, y], 1.0, FAINT);
         let at = (corner[0] + LEFT - 8).saturating_sub(text::width(&name));
         text::draw(picture, [at, (y as usize).saturating_sub(text::LINE / 2)], &name, INK);

@@ -30,7 +30,7 @@ pub(crate) fn svg(chart: &Chart) -> String {
     for &tick in &axes.y_ticks {
         let y = y_of(tick);
         let _ = write!(out, "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>", WIDTH - RIGHT);
-        let _ = write!(out, "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>", LEFT - 6.0, y + 5.0, label(tick));
+        let _ = write!(out, "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>", LEFT - 6.0, y + 5.0, chart.y_label(tick));
     }
     for &tick in &axes.x_ticks {
         // The last number would run out of the picture.
@@ -86,7 +86,7 @@ pub(crate) fn svg(chart: &Chart) -> String {
                     "<circle class=\"target\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"7\"><title>{name}, {} {}: {}</title></circle>",
                     escape(&chart.x_name),
                     label(x),
-                    label(y)
+                    chart.y_label(y)
                 );
             }
         }
@@ -111,7 +111,7 @@ fn dots(out: &mut String, chart: &Chart, series: &Series, cases: &[String], plac
         let Some(y) = y.filter(|y| y.is_finite() && x.is_finite()) else { continue };
         let (cx, cy) = place(x, y);
         let case = cases.get(idx).map_or(String::new(), |case| escape(case));
-        let values = format!("{} {}, {}: {}", escape(&chart.x_name), label(x), escape(&series.name), label(y));
+        let values = format!("{} {}, {}: {}", escape(&chart.x_name), label(x), escape(&series.name), chart.y_label(y));
         let _ = write!(
             out,
             "<circle class=\"case\" fill=\"{colour}\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"4\"><title>{case}: {values}</title></circle>"
@@ -122,7 +122,7 @@ fn dots(out: &mut String, chart: &Chart, series: &Series, cases: &[String], plac
 fn legend(out: &mut String, chart: &Chart) {
     out.push_str("<ul class=\"legend\">");
     for series in &chart.series {
-        let last = || if series.cases.is_some() { None } else { series.defined().last().map(|(_, y)| label(y)) };
+        let last = || if series.cases.is_some() { None } else { series.defined().last().map(|(_, y)| chart.y_label(y)) };
         let colour = hex(Palette::nth(series.colour));
         let value = series.value.clone().or_else(last).map_or(String::new(), |value| format!(" <b>{}</b>", escape(&value)));
         let _ = write!(out, "<li><i style=\"background:{colour}\"></i>{}{value}</li>", escape(&series.name));

@@ -15,6 +15,14 @@ pub(crate) fn cover(low: f64, high: f64, n: usize) -> Vec<f64> {
     ticks((low / step + 1e-9).floor(), (high / step - 1e-9).ceil(), step)
 }
 
+/// Whole numbers from at or below `low` to at or above `high`, about `n` at most and two at least: exponents of ten.
+pub(crate) fn powers(low: f64, high: f64, n: usize) -> Vec<f64> {
+    let first = low.floor();
+    let last = high.ceil().max(first + 1.0);
+    let step = ((last - first) / n as f64).ceil();
+    ticks((first / step).floor(), (last / step).ceil(), step)
+}
+
 /// Ticks between `low` and `high`; whole numbers only, as they count epochs.
 pub(crate) fn within(low: f64, high: f64, n: usize) -> Vec<f64> {
     let step = step(high - low, n).max(1.0);
