@@ -67,7 +67,8 @@ fn small_numbers_keep_their_relative_accuracy() {
     for activation in [Activation::Tanh, Activation::Elu, Activation::Gelu, Activation::Silu, Activation::Sine] {
         for (x, y) in x.iter().zip(forward(activation, &x)) {
             let expected = activation.value(f64::from(*x));
-            assert!((f64::from(y) - expected).abs() < 4e-7 * expected.abs(), "{activation:?} of {x}: {y}, not {expected}");
+            // GELU's distribution function is a fraction of 1.2e-7 off before it is rounded, and twice its error counts at 0.
+            assert!((f64::from(y) - expected).abs() < 6e-7 * expected.abs(), "{activation:?} of {x}: {y}, not {expected}");
         }
     }
 }
