@@ -30,6 +30,7 @@ pub mod simd;
 pub mod softmax;
 #[cfg(test)]
 mod testing;
+pub mod wide_dense;
 
 pub use activation::{Activation, activation_backward_in_place, activation_in_place};
 pub use channel_scale::scale_channels_in_place;
@@ -45,3 +46,4 @@ pub use pool::{PoolShape, pool_average, pool_average_backward, pool_max, pool_ma
 pub use residual::{add_leaky_backward_in_place, add_leaky_in_place};
 pub use simd::{Simd, simd, with_simd};
 pub use softmax::softmax_channels;
+pub use wide_dense::{WideLayer, WideTower, wide_dense, wide_dense_bytes, wide_dense_pays};
