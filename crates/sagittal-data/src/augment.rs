@@ -36,6 +36,7 @@ pub struct Augmenter {
     n_masks: usize,
     /// Whether those masks are changed, too.
     changes_masks: bool,
+    /// Size of what is made: all that the network sees.
     patch: [usize; 3],
     source_size: [usize; 3],
 }
@@ -72,14 +73,14 @@ impl Augmenter {
             masked: plan.channels.iter().map(|channel| channel.normalization == Normalization::Zscore { masked: true }).collect(),
             n_masks: plan.n_inputs() - plan.channels.len(),
             changes_masks: true,
-            patch: plan.patch,
+            patch: plan.input_size(),
             source_size: source_size(plan),
         }
     }
 
     /// For validation with a plan: patches are taken as they are.
     pub fn none(plan: &Plan) -> Self {
-        Self { plan: plan.training.augmentation.clone().without(), source_size: plan.patch, changes_masks: false, ..Self::new(plan) }
+        Self { plan: plan.training.augmentation.clone().without(), source_size: plan.input_size(), changes_masks: false, ..Self::new(plan) }
     }
 
     /// Draws what happens to a patch.

@@ -35,6 +35,10 @@ pub struct Fingerprint {
     pub cases: Vec<CaseFingerprint>,
     /// Intensities of voxels other than background, per channel (those nobody labelled count too, as in nnU-Net); every case counts the same, however much of it is labelled.
     pub intensities: Vec<Intensities>,
+    /// Where labels occur in any case: of each axis `[Z, Y, X]` the part of the whole image from the first labelled voxel to
+    /// the last, 0 to 1. Nothing where nothing is labelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labelled_box: Option<[[f64; 2]; 3]>,
     /// Median over cases of the part of the image that is left after cutting off the zero border.
     pub median_relative_size_after_cropping: f64,
 }

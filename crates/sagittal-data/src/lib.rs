@@ -32,7 +32,7 @@ pub use dataset::{Case, Dataset, Label, Layout};
 pub use error::DataError;
 pub use fingerprint::Fingerprint;
 pub use loader::{Loader, LoaderOptions, Purpose};
-pub use plan::Plan;
+pub use plan::{ActivationKind, Plan};
 pub use planner::PlanOptions;
 pub use preprocess::{Preprocessed, Preprocessor, Restore, TrainingCase};
 pub use seed::Seed;

@@ -61,7 +61,11 @@ struct BatchMaker {
     purpose: Purpose,
     /// Of the network: in a cascade those of the previous stage too.
     n_channels: usize,
+    /// What the network sees.
+    input: [usize; 3],
+    /// What it labels, and where that lies in what it sees.
     patch: [usize; 3],
+    first: [usize; 3],
     batch_size: usize,
     /// The class of voxels nobody labelled: the one beyond the last.
     ignored: i16,
@@ -90,7 +94,9 @@ impl Loader {
             seed,
             purpose,
             n_channels,
+            input: plan.input_size(),
             patch: plan.patch,
+            first: plan.network.context().map(|[before, _]| before),
             batch_size: plan.batch_size,
             ignored: plan.labels.len() as i16,
         };
@@ -136,9 +142,9 @@ impl Drop for Loader {
 
 impl BatchMaker {
     fn make(&self, step: u64, scratch: &mut Scratch) -> Result<Batch, DataError> {
-        let n_voxels: usize = self.patch.iter().product();
+        let n_voxels: usize = self.input.iter().product();
         let mut images = vec![0.0; self.batch_size * self.n_channels * n_voxels];
-        let mut labels = Vec::with_capacity(self.batch_size * n_voxels);
+        let mut labels = Vec::with_capacity(self.batch_size * self.patch.iter().product::<usize>());
         let mut classes = vec![0; n_voxels];
         for (index, image) in images.chunks_exact_mut(self.n_channels * n_voxels).enumerate() {
             let mut rng = self.seed.stream(&[self.purpose as u64, step, index as u64]);
@@ -152,10 +158,20 @@ impl BatchMaker {
                 cure: "leave the cache alone during training; start again with --resume".into(),
             })?;
             self.augmenter.apply(&params, &window, place, image, &mut classes, scratch);
-            labels.extend(classes.iter().map(|&class| if class == self.ignored { Batch::IGNORE } else { class as u8 }));
+            self.label(&classes, &mut labels);
         }
-        let [z, y, x] = self.patch;
+        let [z, y, x] = self.input;
         Ok(Batch { step, images, labels, shape: [self.batch_size, self.n_channels, z, y, x] })
+    }
+
+    /// Appends the labels of what the network labels.
+    fn label(&self, classes: &[i16], labels: &mut Vec<u8>) {
+        let [_, n_y, n_x] = self.input;
+        let [z, y, x] = std::array::from_fn(|axis| self.first[axis]..self.first[axis] + self.patch[axis]);
+        for row in z.flat_map(|z| y.clone().map(move |y| (z * n_y + y) * n_x)) {
+            let row = &classes[row..][x.clone()];
+            labels.extend(row.iter().map(|&class| if class == self.ignored { Batch::IGNORE } else { class as u8 }));
+        }
     }
 }
 

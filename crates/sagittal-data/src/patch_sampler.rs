@@ -3,6 +3,9 @@
 //! Most of a medical image is background; so a part of every batch is centred on a labelled voxel, of a class drawn
 //! first and a voxel drawn second, so that small structures are seen as often as large ones. Patches may hang over the
 //! border of an image: otherwise voxels near it would hardly ever be in the middle.
+//!
+//! A voxel classifier sees every class equally often, background among them, inside its region of interest (Lai 2015): then
+//! cases keep voxels of the background too, and all of every batch is centred on one of a class.
 
 use crate::{
     plan::Plan,
@@ -15,7 +18,7 @@ use rand::{Rng, RngExt};
 pub struct PatchSampler {
     /// Size of the box that is drawn: the patch, or what its rotations may need.
     pub(crate) size: [usize; 3],
-    /// Size of the patch in the middle of it.
+    /// Size of what is labelled in the middle of it.
     pub(crate) patch: [usize; 3],
     batch_size: usize,
     foreground_fraction: f64,
@@ -41,7 +44,7 @@ impl PatchSampler {
     /// For validation: the patch itself.
     pub fn validation(plan: &Plan) -> Self {
         Self {
-            size: plan.patch,
+            size: plan.input_size(),
             patch: plan.patch,
             batch_size: plan.batch_size,
             foreground_fraction: plan.training.foreground_fraction,

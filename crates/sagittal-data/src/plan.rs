@@ -6,12 +6,14 @@
 
 mod describe;
 mod network;
+mod region_of_interest;
 mod training;
 mod validate;
 
 pub use crate::dataset::Region;
 pub use describe::{paragraph, time_words};
-pub use network::{ActivationKind, ImageToMaskPlan, MaskHead, MaskLogits, MaskOutput, NetworkPlan, PatchPlan, PatchView, UnetPlan};
+pub use network::{ActivationKind, ImageToMaskPlan, MaskHead, MaskLogits, MaskOutput, NetworkPlan, PatchPlan, PatchView, Tower, UnetPlan};
+pub use region_of_interest::RegionOfInterest;
 pub use training::{
     AugmentationPlan, BlurPlan, ChanceRange, ContrastPlan, Length, LossKind, LowResolutionPlan, NoisePlan, OptimizerKind, RotationPlan,
     TrainingPlan,
@@ -57,17 +59,21 @@ pub struct Plan {
     pub spacing_mm: Option<[f64; 3]>,
     /// Median shape of the images on that spacing, `[Z, Y, X]`.
     pub median_shape: [usize; 3],
-    /// What the network sees at once, `[Z, Y, X]`; `Z = 1` for 2-D networks.
+    /// What the network labels at once, `[Z, Y, X]`; `Z = 1` for 2-D networks. U-Nets see no more than that either, voxel
+    /// classifiers label one voxel and see [`NetworkPlan::context`] around it.
     pub patch: [usize; 3],
     /// Patches per step.
     pub batch_size: usize,
     /// The network.
     pub network: NetworkPlan,
+    /// Where a voxel classifier learns and labels; everywhere where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region_of_interest: Option<RegionOfInterest>,
     /// How it is trained.
     pub training: TrainingPlan,
     /// What is done to predicted label maps, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub postprocessing: Vec<KeepLargest>,
+    pub postprocessing: Vec<KeepParts>,
     /// What that is expected to cost.
     pub estimate: Estimate,
 }
@@ -82,13 +88,24 @@ pub enum OrientationRule {
     File,
 }
 
-/// Keeps the largest connected component, over corners too, of the voxels that have one of these labels; others of them
-/// become background. Components tied in size all stay.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Keeps connected components, over corners too, of the voxels that have one of these labels; others of them become
+/// background.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct KeepLargest {
+pub struct KeepParts {
     /// The labels.
     pub values: Vec<u16>,
+    /// Size from which on components are kept, in mm³ (mm² of 2-D images; voxels where images have no physical size). Where
+    /// nothing is said the largest is kept, and all that are as large.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<f64>,
+}
+
+impl KeepParts {
+    /// The largest component of some labels together.
+    pub fn largest(values: Vec<u16>) -> Self {
+        Self { values, at_least: None }
+    }
 }
 
 /// A channel and its normalisation.
@@ -180,9 +197,28 @@ impl Plan {
         crate::json::write(path, self)
     }
 
-    /// Spatial axes of the network: 2 where its patch is one slice thick.
+    /// Spatial axes of the network: 2 where its patch is one slice thick. A voxel classifier has as many as it looks along;
+    /// where it sees neighbouring slices as channels, these are still slices.
     pub fn network_rank(&self) -> Rank {
-        if self.patch[0] == 1 { Rank::Two } else { Rank::Three }
+        match &self.network {
+            NetworkPlan::Patch(patch) => match patch.view {
+                PatchView::Slice | PatchView::Stacked => Rank::Two,
+                PatchView::Triplanar | PatchView::Volume => Rank::Three,
+            },
+            _ if self.patch[0] == 1 => Rank::Two,
+            _ => Rank::Three,
+        }
+    }
+
+    /// What the network sees at once, `[Z, Y, X]`: the patch and the context around it.
+    pub fn input_size(&self) -> [usize; 3] {
+        let context = self.network.context();
+        std::array::from_fn(|axis| context[axis][0] + self.patch[axis] + context[axis][1])
+    }
+
+    /// Whether every class is shown equally often, background among them, inside the region of interest.
+    pub(crate) fn is_balanced(&self) -> bool {
+        matches!(self.network, NetworkPlan::Patch(_))
     }
 
     /// The estimate of the plan as it is: whoever edits a plan does not work out what it costs.
@@ -227,12 +263,16 @@ impl Plan {
         let channels: Vec<_> = self.channels.iter().map(|channel| channel.normalization).collect();
         let values: Vec<_> = self.labels.iter().map(|label| label.value).collect();
         let regions: Vec<_> = self.regions.iter().map(|region| &region.values).collect();
-        serde_json::json!({
+        let mut key = serde_json::json!({
             "version": PREPROCESSING_VERSION, "regions": regions, "ignore_label": self.ignore_label,
             "orientation": self.orientation, "axis_order": self.axis_order, "spacing_mm": self.spacing_mm,
             "slices": slices, "channels": channels, "labels": values,
-        })
-        .to_string()
+        });
+        if self.is_balanced() {
+            // Voxels of the background are kept, too, those of the region.
+            key["balanced_in"] = serde_json::json!(self.region_of_interest);
+        }
+        key.to_string()
     }
 }
 

@@ -16,6 +16,7 @@ mod adapted;
 mod net_name;
 mod nnunet;
 mod normalization;
+mod patch;
 mod spacing;
 mod topology;
 mod within_time;
@@ -46,6 +47,9 @@ pub struct PlanOptions {
     pub orientation: OrientationRule,
     /// Length of training in epochs.
     pub epochs: usize,
+    /// Whether the region in which a voxel classifier learns and labels is given by a mask of every image; else it is the box
+    /// in which the training cases have labels.
+    pub region_masks: bool,
 }
 
 impl Default for PlanOptions {
@@ -59,6 +63,7 @@ impl Default for PlanOptions {
             base_features: None,
             orientation: OrientationRule::Canonical,
             epochs: 100,
+            region_masks: false,
         }
     }
 }
@@ -82,8 +87,12 @@ impl Plan {
     /// # Errors
     /// If the images have no common rank or physical size, or if not even the smallest patch fits the memory.
     pub fn make(fingerprint: &Fingerprint, options: &PlanOptions) -> Result<Self, DataError> {
-        if !matches!(options.net, NetName::Unet | NetName::Unet2d) {
-            return Err(DataError::Plan { field: "net".into(), found: options.net.to_string(), expected: "unet or unet-2d".into() });
+        match options.net {
+            NetName::Unet | NetName::Unet2d => {}
+            NetName::Patch(view) => return Self::of_patches(view, fingerprint, options),
+            NetName::ImageToMask => {
+                return Err(DataError::Plan { field: "net".into(), found: options.net.to_string(), expected: "another".into() });
+            }
         }
         let grid = spacing::working_grid(fingerprint)?;
         let slices = grid.image_rank == Rank::Two || options.net == NetName::Unet2d || grid.median_shape[0] <= 1.0;
@@ -118,6 +127,7 @@ impl Plan {
             batch_size,
             estimate: Estimate::of(&network, patch, batch_size),
             network,
+            region_of_interest: None,
             training: TrainingPlan {
                 optimizer: OptimizerKind::Adamw,
                 learning_rate: LEARNING_RATE,

@@ -7,13 +7,14 @@ mod axes;
 mod class_locations;
 mod normalize;
 mod previous_stage;
+mod region;
 mod restore;
 
 pub use restore::Restore;
 
 use crate::{
     DataError,
-    plan::{Normalization, OrientationRule, Plan, Region},
+    plan::{Normalization, OrientationRule, Plan, Region, RegionOfInterest},
     planner::resampled_shape,
 };
 use axes::permute;
@@ -45,10 +46,20 @@ pub struct TrainingCase {
     /// `[C, Z, Y, X]`.
     pub shape: [usize; 4],
     /// For every class, or every region where the plan has regions, voxels where it occurs, `[z, y, x]`, capped in
-    /// number; none are kept for the background.
+    /// number. None are kept for the background, unless the plan shows it as often as every class: then it stands in its
+    /// own place among the classes, and after the regions.
     pub class_locations: Vec<Vec<[u32; 3]>>,
     /// Where the plan has an ignore label, voxels that somebody labelled, background among them; else none.
     pub labelled_locations: Vec<[u32; 3]>,
+}
+
+/// Label maps that some plans ask for besides the labels, on the image's grid.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Besides<'a> {
+    /// In a cascade what the previous stage found.
+    pub previous: Option<&'a LabelMap>,
+    /// The mask of the region of interest.
+    pub region: Option<&'a LabelMap>,
 }
 
 /// The label of background outside the image's nonzero part.
@@ -72,6 +83,7 @@ pub struct Preprocessor {
     spacing_mm: Option<[f64; 3]>,
     /// A network of slices keeps every image's own spacing between slices.
     keep_slices: bool,
+    region_of_interest: Option<RegionOfInterest>,
 }
 
 /// An image and its labels on the way.
@@ -94,6 +106,7 @@ impl Preprocessor {
             ignore_label: plan.ignore_label,
             spacing_mm: plan.spacing_mm,
             keep_slices: plan.network_rank() == Rank::Two,
+            region_of_interest: plan.region_of_interest.clone(),
         }
     }
 
@@ -115,20 +128,14 @@ impl Preprocessor {
     /// # Errors
     /// As [`Preprocessor::run`], and if the labels lie on another grid or hold a value that is no label of the plan.
     pub fn run_training(&self, case: &str, image: &Image, labels: &LabelMap) -> Result<TrainingCase, DataError> {
-        self.run_last_stage(case, image, labels, None)
+        self.run_with(case, image, labels, Besides::default())
     }
 
-    /// The same with what the previous stage of a cascade found.
+    /// The same with what a case has besides.
     ///
     /// # Errors
-    /// As [`Preprocessor::run_training`], for both label maps.
-    pub fn run_last_stage(
-        &self,
-        case: &str,
-        image: &Image,
-        labels: &LabelMap,
-        previous: Option<&LabelMap>,
-    ) -> Result<TrainingCase, DataError> {
+    /// As [`Preprocessor::run_training`], for all label maps, and if the plan asks for a mask of the region and there is none.
+    pub fn run_with(&self, case: &str, image: &Image, labels: &LabelMap, besides: Besides<'_>) -> Result<TrainingCase, DataError> {
         self.require_grid(case, image, labels, "its labels")?;
         let Cropped { channels, mut mask, restore } = self.crop(case, image)?;
         let turned = permute(&restore.reorientation.to_canonical(&labels.labels), self.axis_order);
@@ -147,12 +154,13 @@ impl Preprocessor {
             _ => classes,
         };
         let n_classes = self.label_values.len();
-        let class_locations = class_locations::sample(&classes, n_classes, &self.targets);
+        let region = self.region(case, &restore, shape, besides.region)?;
+        let class_locations = class_locations::sample(&classes, n_classes, &self.targets, region.as_ref());
         let labelled_locations = match self.ignore_label {
             Some(_) => class_locations::sample_labelled(&classes, n_classes),
             None => Vec::new(),
         };
-        let previous = match previous {
+        let previous = match besides.previous {
             Some(map) => {
                 self.require_grid(case, image, map, "the labels of the previous stage")?;
                 self.classes(case, &self.on_working_grid(&map.labels, &restore, shape))?.into_voxels()
@@ -299,9 +307,10 @@ impl Preprocessor {
 /// What patches are centred on: every class but the background by itself, or the classes of every region.
 fn targets(plan: &Plan) -> Vec<Vec<usize>> {
     let classes_of = |region: &Region| (0..plan.labels.len()).filter(|&class| region.values.contains(&plan.labels[class].value)).collect();
+    let of_class = |class: usize| if class == 0 && !plan.is_balanced() { Vec::new() } else { vec![class] };
     match plan.regions[..] {
-        [] => (0..plan.labels.len()).map(|class| if class == 0 { Vec::new() } else { vec![class] }).collect(),
-        _ => plan.regions.iter().map(classes_of).collect(),
+        [] => (0..plan.labels.len()).map(of_class).collect(),
+        _ => plan.regions.iter().map(classes_of).chain(plan.is_balanced().then(|| vec![0])).collect(),
     }
 }
 

@@ -105,7 +105,8 @@ fn real_data_sets_are_opened_checked_split_and_loaded() {
         assert!(bad.is_empty(), "{name}: {bad:#?}");
         let plan = Plan::make(&fingerprint(&dataset), &PlanOptions::default()).unwrap();
         let cases: Vec<&Case> = dataset.training.iter().collect();
-        let options = TrainingSetOptions { cache: None, memory_bytes: 1 << 30, previous_stage: Default::default() };
+        let options =
+            TrainingSetOptions { cache: None, memory_bytes: 1 << 30, previous_stage: Default::default(), regions: Default::default() };
         let set = Arc::new(TrainingSet::prepare(&dataset, &cases, &plan, &options, &|_, _| {}).unwrap());
         let options = LoaderOptions { seed: Seed(1), first_step: 0, threads: 1, ahead: 2, purpose: Purpose::Training };
         let mut loader = Loader::start(set, &plan, options);
@@ -154,7 +155,12 @@ fn speed() {
         let cases: Vec<&Case> = dataset.training.iter().collect();
         let cache = tempfile::tempdir().unwrap();
         for (memory_bytes, what) in [(1 << 30, "preprocessed"), (1 << 30, "from the cache, in memory"), (0, "from the cache, on disk")] {
-            let options = TrainingSetOptions { cache: Some(cache.path().into()), memory_bytes, previous_stage: Default::default() };
+            let options = TrainingSetOptions {
+                cache: Some(cache.path().into()),
+                memory_bytes,
+                previous_stage: Default::default(),
+                regions: Default::default(),
+            };
             let start = Instant::now();
             let set = Arc::new(TrainingSet::prepare(&dataset, &cases, &plan, &options, &|_, _| {}).unwrap());
             let prepared = since(start);

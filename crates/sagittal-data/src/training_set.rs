@@ -5,7 +5,7 @@ mod stored;
 
 pub use stored::{StoredCase, Window};
 
-use crate::{Case, DataError, Dataset, Plan, Preprocessor, TrainingCase};
+use crate::{Case, DataError, Dataset, Plan, Preprocessor, TrainingCase, preprocess::Besides};
 use cache::{Cache, CacheKey};
 use rayon::prelude::*;
 use sagittal_image::{LabelMap, io};
@@ -32,6 +32,8 @@ pub struct TrainingSetOptions {
     pub memory_bytes: u64,
     /// In a cascade the label maps of the previous stage, by the cases' names; else empty.
     pub previous_stage: BTreeMap<String, PathBuf>,
+    /// Where the plan asks for masks of the region of interest, their files by the cases' names; else empty.
+    pub regions: BTreeMap<String, PathBuf>,
 }
 
 impl TrainingSet {
@@ -57,10 +59,15 @@ impl TrainingSet {
             .with_max_len(1)
             .map(|case| {
                 let previous = options.previous_stage.get(&case.id);
-                let key = CacheKey::of(dataset, case, previous, plan);
+                let region = options.regions.get(&case.id);
+                let key = CacheKey::of(dataset, case, previous.into_iter().chain(region), plan);
                 let prepare = || {
                     let previous = previous_labels(plan, &case.id, previous)?;
-                    preprocessor.run_last_stage(&case.id, &dataset.read_image(case)?, &dataset.read_labels(case)?, previous.as_ref())
+                    let read =
+                        |file: &PathBuf| io::read_label_map(file).map_err(|source| DataError::Image { case: case.id.clone(), source });
+                    let region = region.map(read).transpose()?;
+                    let besides = Besides { previous: previous.as_ref(), region: region.as_ref() };
+                    preprocessor.run_with(&case.id, &dataset.read_image(case)?, &dataset.read_labels(case)?, besides)
                 };
                 let stored = keep(prepare, cache.as_ref(), &key, &used_bytes, options.memory_bytes, &case.id);
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1, cases.len());

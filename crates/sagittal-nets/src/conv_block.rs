@@ -4,7 +4,7 @@ use crate::{Dropout, DropoutLayer, Parameters, activation_of, init::first_weight
 use rand_chacha::ChaCha8Rng;
 use sagittal_data::plan::{ActivationKind, UnetPlan};
 use sagittal_tensor::{
-    Activation, ConvSpec, Device, NormActivation, Tensor, TransposeSpec, activate, add_leaky, conv, conv_norm_act, conv_transpose,
+    Activation, ConvSpec, Device, NormActivation, Padding, Tensor, TransposeSpec, activate, add_leaky, conv, conv_norm_act, conv_transpose,
 };
 
 /// Where the parameters of a convolution are.
@@ -89,7 +89,7 @@ impl Transposed {
     }
 }
 
-/// A convolution of one tap to the logits.
+/// A convolution with bias and nothing behind it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
     spec: ConvSpec,
@@ -100,6 +100,33 @@ impl Head {
     pub(crate) fn forward(&self, parameters: &Parameters, x: Tensor<5>) -> Tensor<5> {
         let (weight, bias) = self.weights.values(parameters);
         conv(x, weight, bias, self.spec)
+    }
+}
+
+/// A dense layer with bias and nothing behind it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dense {
+    weights: Weights,
+    pub(crate) n_in: usize,
+    pub(crate) n_out: usize,
+}
+
+impl Dense {
+    /// `[N, n_in]` => `[N, n_out]`.
+    pub(crate) fn forward(&self, parameters: &Parameters, x: Tensor<2>) -> Tensor<2> {
+        // The weights stand on the left, so that their gradient comes out in their own order: of 200 million a copy counts.
+        let rows: Tensor<2> = self.weight(parameters).reshape([self.n_out, self.n_in]);
+        let bias: Tensor<2> = self.bias(parameters).reshape([1, self.n_out]);
+        rows.matmul(x.transpose()).transpose() + bias
+    }
+
+    /// `n_out * n_in` numbers in that order.
+    pub(crate) fn weight(&self, parameters: &Parameters) -> Tensor<1> {
+        parameters.value(self.weights.weight)
+    }
+
+    pub(crate) fn bias(&self, parameters: &Parameters) -> Tensor<1> {
+        self.weights.values(parameters).1
     }
 }
 
@@ -137,6 +164,20 @@ impl<'a> Builder<'a> {
             epsilon: plan.norm_epsilon as f32,
             activation: (plan.activation, activation_of(plan.activation, plan.leaky_slope)),
             dropout: plan.dropout,
+            n_dropout_layers: 0,
+        }
+    }
+
+    /// For networks without norms, whose dropout is their own.
+    pub(crate) fn without_norm(activation: ActivationKind, rng: Option<&'a mut ChaCha8Rng>, device: &'a Device) -> Self {
+        Self {
+            parameters: Parameters::default(),
+            rng,
+            device,
+            conv_bias: true,
+            epsilon: UnetPlan::NORM_EPSILON as f32,
+            activation: (activation, activation_of(activation, UnetPlan::LEAKY_SLOPE)),
+            dropout: 0.0,
             n_dropout_layers: 0,
         }
     }
@@ -185,8 +226,18 @@ impl<'a> Builder<'a> {
 
     /// `NAME`, always with bias.
     pub(crate) fn head(&mut self, name: &str, c_in: usize, classes: usize) -> Head {
-        let spec = ConvSpec { c_in, c_out: classes, kernel: [1; 3], stride: [1; 3] };
+        self.convolution(name, ConvSpec { c_in, c_out: classes, kernel: [1; 3], stride: [1; 3], padding: Padding::Same })
+    }
+
+    /// `NAME`, always with bias.
+    pub(crate) fn convolution(&mut self, name: &str, spec: ConvSpec) -> Head {
         Head { spec, weights: self.conv(name, spec, true) }
+    }
+
+    /// `NAME`, always with bias.
+    pub(crate) fn dense(&mut self, name: &str, n_in: usize, n_out: usize) -> Dense {
+        let weights = self.drawn(n_in * n_out, n_in);
+        Dense { weights: self.add(name, vec![n_out, n_in], weights, n_out, true), n_in, n_out }
     }
 
     fn conv(&mut self, name: &str, spec: ConvSpec, has_bias: bool) -> Weights {

@@ -6,7 +6,7 @@ use crate::{
     conv_block::{Block, Builder, Head, Transposed},
 };
 use sagittal_data::plan::UnetPlan;
-use sagittal_tensor::{ConvSpec, Tensor, TransposeSpec};
+use sagittal_tensor::{ConvSpec, Padding, Tensor, TransposeSpec};
 
 /// From one stage to the next finer one.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ impl Decoder {
             let up = build.transposed(&format!("decoder.transpconvs.{step}"), spec);
             let blocks = (0..plan.decoder_convs[step]).map(|i| {
                 let c_in = if i == 0 { 2 * c_fine } else { c_fine };
-                let spec = ConvSpec { c_in, c_out: c_fine, kernel: plan.kernels[fine], stride: [1; 3] };
+                let spec = ConvSpec { c_in, c_out: c_fine, kernel: plan.kernels[fine], stride: [1; 3], padding: Padding::Same };
                 build.block(&format!("decoder.stages.{step}.convs.{i}"), spec)
             });
             let blocks = blocks.collect();

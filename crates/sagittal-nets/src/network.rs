@@ -1,6 +1,6 @@
 //! A network with its parameters, whatever its family.
 
-use crate::{Dropout, NetError, Parameters, ResidualUNet, UNet, conv_block::Builder};
+use crate::{Dropout, NetError, Parameters, PatchNet, ResidualUNet, UNet, conv_block::Builder};
 use rand_chacha::ChaCha8Rng;
 use sagittal_data::plan::NetworkPlan;
 use sagittal_tensor::{Device, Tensor};
@@ -26,6 +26,7 @@ pub struct Network {
 enum Layers {
     Unet(UNet),
     ResidualUnet(ResidualUNet),
+    Patch(PatchNet),
 }
 
 impl Network {
@@ -56,7 +57,11 @@ impl Network {
                 let mut build = Builder::new(unet, rng, device);
                 (Layers::ResidualUnet(ResidualUNet::new(unet, &mut build)), build.finish())
             }
-            NetworkPlan::Patch(_) | NetworkPlan::ImageToMask(_) => {
+            NetworkPlan::Patch(patch) => {
+                let mut build = Builder::without_norm(patch.activation, rng, device);
+                (Layers::Patch(PatchNet::new(patch, &mut build)), build.finish())
+            }
+            NetworkPlan::ImageToMask(_) => {
                 return Err(NetError::Family { kind: plan.kind() });
             }
         };
@@ -88,7 +93,7 @@ impl Network {
     /// Logits of `x` with the network's own parameters, no graph kept, nothing left out.
     ///
     /// # Shapes
-    /// As [`UNet::forward`].
+    /// As [`UNet::forward`], or of a voxel classifier as [`PatchNet::forward`].
     ///
     /// # Panics
     /// If the shape does not fit the network.
@@ -105,6 +110,7 @@ impl Network {
         match &self.layers {
             Layers::Unet(unet) => unet.forward(parameters, x, outputs, dropout),
             Layers::ResidualUnet(unet) => unet.forward(parameters, x, outputs, dropout),
+            Layers::Patch(patch) => vec![patch.forward(parameters, x, dropout)],
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     decoder::Decoder,
 };
 use sagittal_data::plan::UnetPlan;
-use sagittal_tensor::{ConvSpec, Tensor, average_pool};
+use sagittal_tensor::{ConvSpec, Padding, Tensor, average_pool};
 
 /// Two convolutions and a shortcut.
 #[derive(Clone, Debug)]
@@ -65,14 +65,14 @@ impl ResidualUNet {
     /// Lays a valid description out.
     pub(crate) fn new(plan: &UnetPlan, build: &mut Builder<'_>) -> Self {
         let mut c_in = plan.features[0];
-        let stem = ConvSpec { c_in: plan.input_channels, c_out: c_in, kernel: plan.kernels[0], stride: [1; 3] };
+        let stem = ConvSpec { c_in: plan.input_channels, c_out: c_in, kernel: plan.kernels[0], stride: [1; 3], padding: Padding::Same };
         let stem = build.block("encoder.stem.convs.0", stem);
         let mut encoder = Vec::with_capacity(plan.features.len());
         for (stage, &c_out) in plan.features.iter().enumerate() {
             let mut blocks = Vec::with_capacity(plan.encoder_convs[stage]);
             for i in 0..plan.encoder_convs[stage] {
                 let stride = if i == 0 { plan.strides[stage] } else { [1; 3] };
-                let spec = ConvSpec { c_in, c_out, kernel: plan.kernels[stage], stride };
+                let spec = ConvSpec { c_in, c_out, kernel: plan.kernels[stage], stride, padding: Padding::Same };
                 blocks.push(ResidualBlock::new(&format!("encoder.stages.{stage}.blocks.{i}"), spec, plan, build));
                 c_in = c_out;
             }

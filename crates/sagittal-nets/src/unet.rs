@@ -9,7 +9,7 @@ use crate::{
     decoder::Decoder,
 };
 use sagittal_data::plan::UnetPlan;
-use sagittal_tensor::{ConvSpec, Tensor};
+use sagittal_tensor::{ConvSpec, Padding, Tensor};
 
 /// Encoder, decoder, heads.
 #[derive(Clone, Debug)]
@@ -26,7 +26,13 @@ impl UNet {
         for (stage, &c_out) in plan.features.iter().enumerate() {
             let blocks = (0..plan.encoder_convs[stage]).map(|i| {
                 let stride = if i == 0 { plan.strides[stage] } else { [1; 3] };
-                let spec = ConvSpec { c_in: if i == 0 { c_in } else { c_out }, c_out, kernel: plan.kernels[stage], stride };
+                let spec = ConvSpec {
+                    c_in: if i == 0 { c_in } else { c_out },
+                    c_out,
+                    kernel: plan.kernels[stage],
+                    stride,
+                    padding: Padding::Same,
+                };
                 build.block(&format!("encoder.stages.{stage}.0.convs.{i}"), spec)
             });
             encoder.push(blocks.collect());

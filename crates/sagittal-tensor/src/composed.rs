@@ -125,7 +125,9 @@ pub(crate) fn conv_backward(
     let d_x = want_d_x.then(|| {
         channels_last(if spec.stride == [1; 3] {
             // The same convolution with mirrored weights: burn's transposed convolution is slow on GPUs (burn #5792).
-            module::conv3d(d_y.clone(), weight.clone().flip([2, 3, 4]).swap_dims(0, 1), None, options(spec))
+            let padding: [usize; 3] = std::array::from_fn(|a| spec.kernel[a] - 1 - spec.zeros()[a]);
+            let mirrored = ConvOptions::new([1; 3], padding, [1; 3], 1);
+            module::conv3d(d_y.clone(), weight.clone().flip([2, 3, 4]).swap_dims(0, 1), None, mirrored)
         } else {
             let [x, weight, d_y] = [x.clone(), weight.clone(), d_y.clone()].map(Tensor::into_dispatch);
             Tensor::from_dispatch(Dispatch::conv3d_x_backward(x, weight, d_y, options(spec)))
@@ -285,7 +287,7 @@ fn joined(x: Tensor<5>, skip: Option<Tensor<5>>) -> Tensor<5> {
 }
 
 fn options(spec: ConvSpec) -> ConvOptions<3> {
-    ConvOptions::new(spec.stride, spec.kernel.map(|k| (k - 1) / 2), [1; 3], 1)
+    ConvOptions::new(spec.stride, spec.zeros(), [1; 3], 1)
 }
 
 /// `[C_out, C_in, KZ, KY, KX]`.

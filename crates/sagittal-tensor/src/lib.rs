@@ -24,6 +24,7 @@ mod optim;
 mod prepared;
 mod residual;
 mod spec;
+mod wide;
 
 pub use burn::tensor::{Gradients, Tensor, TensorData};
 pub use device::{Device, DeviceError, DeviceName};
@@ -35,4 +36,5 @@ pub use residual::{add_leaky, average_pool};
 pub use sagittal_kernels::{
     Activation, AdamwOptions, KeepingAllocator, RegionTable, RmspropOptions, RpropOptions, SgdOptions, measured_peak_gflops,
 };
-pub use spec::{ConvSpec, LossTarget, NormActivation, TransposeSpec};
+pub use spec::{ConvSpec, LossTarget, NormActivation, Padding, TransposeSpec};
+pub use wide::{WideParameters, wide_dense, wide_dense_bytes};

@@ -3,17 +3,29 @@
 use sagittal_kernels::RegionTable;
 use std::sync::Arc;
 
-/// A convolution with "same" padding: `(kernel - 1) / 2` on both sides of each axis.
+/// What a convolution sees beyond the border of its input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Padding {
+    /// Zeros, `(kernel - 1) / 2` on both sides of each axis: with a stride of 1 the output is as large as the input.
+    #[default]
+    Same,
+    /// Nothing: the kernel stays inside, and the output is smaller.
+    Valid,
+}
+
+/// A convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConvSpec {
     /// Input channels, all parts together.
     pub c_in: usize,
     /// Output channels.
     pub c_out: usize,
-    /// Taps along `Z Y X`, odd.
+    /// Taps along `Z Y X`, odd where the padding is [`Padding::Same`].
     pub kernel: [usize; 3],
     /// Steps along `Z Y X`.
     pub stride: [usize; 3],
+    /// What lies beyond the border.
+    pub padding: Padding,
 }
 
 impl ConvSpec {
@@ -22,9 +34,18 @@ impl ConvSpec {
         self.c_out * self.c_in * self.kernel.iter().product::<usize>()
     }
 
-    /// Spatial shape of the output for an input of `size`.
+    /// Spatial shape of the output for an input of `size`, which holds the kernel.
     pub fn size_out(&self, size: [usize; 3]) -> [usize; 3] {
-        std::array::from_fn(|a| (size[a] - 1) / self.stride[a] + 1)
+        let padding = self.zeros();
+        std::array::from_fn(|a| (size[a] + 2 * padding[a] - self.kernel[a]) / self.stride[a] + 1)
+    }
+
+    /// Zeros on both sides of each axis.
+    pub(crate) fn zeros(&self) -> [usize; 3] {
+        match self.padding {
+            Padding::Same => self.kernel.map(|k| (k - 1) / 2),
+            Padding::Valid => [0; 3],
+        }
     }
 
     pub(crate) fn shape(&self, batch: usize, size: [usize; 3]) -> sagittal_kernels::ConvShape {
@@ -35,7 +56,7 @@ impl ConvSpec {
             c_out: self.c_out,
             kernel: self.kernel,
             stride: self.stride,
-            padding: self.kernel.map(|k| (k - 1) / 2),
+            padding: self.zeros(),
         }
     }
 }

@@ -3,7 +3,8 @@
 
 use burn::tensor::{Distribution, module, ops::ConvOptions, ops::ConvTransposeOptions};
 use sagittal_tensor::{
-    ConvSpec, Device, LossTarget, NormActivation, Prepared, Tensor, TransposeSpec, conv, conv_norm_act, conv_transpose, segmentation_loss,
+    ConvSpec, Device, LossTarget, NormActivation, Padding, Prepared, Tensor, TransposeSpec, conv, conv_norm_act, conv_transpose,
+    segmentation_loss,
 };
 use std::sync::Arc;
 
@@ -73,7 +74,7 @@ fn blocks_equal_their_composition() {
     for (i, case) in cases.iter().enumerate() {
         let [z, y, x] = case.size;
         let c_in = case.channels.iter().sum();
-        let spec = ConvSpec { c_in, c_out: case.c_out, kernel: case.kernel, stride: case.stride };
+        let spec = ConvSpec { c_in, c_out: case.c_out, kernel: case.kernel, stride: case.stride, padding: Padding::Same };
         let input = random([case.n, z, y, x, case.channels[0]], 1.0);
         let skip = (case.channels[1] > 0).then(|| random([case.n, z, y, x, case.channels[1]], 1.0));
         let weight = random([spec.n_weights()], 0.2);
@@ -115,7 +116,7 @@ fn blocks_equal_their_composition() {
 
 #[test]
 fn inference_equals_the_forward_pass_of_training() {
-    let spec = ConvSpec { c_in: 4, c_out: 8, kernel: [3; 3], stride: [1; 3] };
+    let spec = ConvSpec { c_in: 4, c_out: 8, kernel: [3; 3], stride: [1; 3], padding: Padding::Same };
     let x = random([2, 5, 6, 7, 4], 1.0);
     let parameters = [random([spec.n_weights()], 0.3), random([8], 1.0), random([8], 1.0), random([8], 1.0)];
     let run = |x: Tensor<5>, [weight, bias, gamma, beta]: [Tensor<1>; 4]| {
@@ -129,7 +130,7 @@ fn inference_equals_the_forward_pass_of_training() {
 #[test]
 fn heads_and_transposed_convolutions_equal_burns_own() {
     let x = random([2, 3, 4, 5, 6], 1.0);
-    let head = ConvSpec { c_in: 6, c_out: 3, kernel: [1; 3], stride: [1; 3] };
+    let head = ConvSpec { c_in: 6, c_out: 3, kernel: [1; 3], stride: [1; 3], padding: Padding::Same };
     let (weight, bias) = (random([head.n_weights()], 1.0), random([3], 1.0));
     let ours = conv(x.clone(), weight.clone(), bias.clone(), head);
     let theirs = module::conv3d(

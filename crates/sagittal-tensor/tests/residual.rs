@@ -2,7 +2,7 @@
 #![allow(missing_docs, reason = "tests")]
 
 use burn::tensor::Distribution;
-use sagittal_tensor::{ConvSpec, Device, NormActivation, Prepared, Tensor, add_leaky, average_pool, conv_norm_act};
+use sagittal_tensor::{ConvSpec, Device, NormActivation, Padding, Prepared, Tensor, add_leaky, average_pool, conv_norm_act};
 
 fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Device::cpu().differentiable()).require_grad()
@@ -67,7 +67,7 @@ fn average_pooling_equals_its_composition() {
 
 #[test]
 fn a_slope_of_one_leaves_the_norm_as_it_is() {
-    let spec = ConvSpec { c_in: 3, c_out: 4, kernel: [1; 3], stride: [1; 3] };
+    let spec = ConvSpec { c_in: 3, c_out: 4, kernel: [1; 3], stride: [1; 3], padding: Padding::Same };
     let x = random([1, 2, 3, 4, 3]);
     let parameters = [random([spec.n_weights()]), random([4]), random([4]), random([4])];
     let run = |slope| {

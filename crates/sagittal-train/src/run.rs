@@ -14,6 +14,12 @@ use std::time::{Duration, Instant};
 const EPOCHS_IN_A_TIME: f64 = 60.0;
 /// and into fewer where an epoch would be shorter than this: each ends with validation and with files to write.
 const SHORTEST_EPOCH_S: f64 = 5.0;
+/// and where writing its files would take more than a part of it: so many bytes are written after it for every number that is
+/// learned (weights and best weights, and in the checkpoint the weights with two buffers), on a disk that nobody would call fast.
+const WRITTEN_BYTES_PER_PARAMETER: f64 = 20.0;
+const DISK_BYTES_PER_S: f64 = 300e6;
+/// Part of an epoch that its files may take.
+const LARGEST_PART_FOR_FILES: f64 = 0.1;
 /// Steps that are timed before the epochs of a training by time are laid out; the first is slower and not counted.
 const TIMED_STEPS: u64 = 4;
 
@@ -142,7 +148,8 @@ pub fn run(
             // Not by the number of steps: a training that was stopped before this has none timed when it resumes.
             if timed.len() as u64 >= TIMED_STEPS {
                 let typical = timed[1..].iter().min().copied().unwrap_or_default().as_secs_f64().max(1e-6);
-                let epoch_s = (time.as_secs_f64() / EPOCHS_IN_A_TIME).max(SHORTEST_EPOCH_S);
+                let files_s = trainer.network.parameters().count() as f64 * WRITTEN_BYTES_PER_PARAMETER / DISK_BYTES_PER_S;
+                let epoch_s = (time.as_secs_f64() / EPOCHS_IN_A_TIME).max(SHORTEST_EPOCH_S).max(files_s / LARGEST_PART_FOR_FILES);
                 let steps = (epoch_s / typical).round() as u64;
                 trainer.progress.steps_per_epoch = steps.clamp(TIMED_STEPS, options.steps_per_epoch.max(TIMED_STEPS));
             }

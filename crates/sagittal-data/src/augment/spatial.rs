@@ -31,7 +31,7 @@ pub(super) struct Params {
 /// The box a patch may need when it is rotated and scaled (nnU-Net's `get_patch_size`).
 pub fn source_size(plan: &Plan) -> [usize; 3] {
     let rotation = &plan.training.augmentation.rotation;
-    let patch = plan.patch;
+    let patch = plan.input_size();
     let flat = patch[0] == 1 || rotation.within_slices;
     let size = patch.map(|size| size as f64);
     let mut largest = size;

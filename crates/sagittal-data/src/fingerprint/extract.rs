@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{Case, DataError, Dataset, plan::OrientationRule};
 use rayon::prelude::*;
-use sagittal_image::{Rank, Reorientation, nonzero_box};
+use sagittal_image::{LabelExtent, Rank, Reorientation, Volume, label_extents, nonzero_box};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Labelled voxels kept for the intensity statistics, of all cases and channels together.
@@ -66,6 +66,7 @@ impl Fingerprint {
             ignore_label: dataset.ignore_label,
             median_relative_size_after_cropping: crate::statistics::median(&mut relative),
             intensities,
+            labelled_box: read.iter().filter_map(|read| read.labelled_box).reduce(united),
             cases: read.into_iter().map(|read| read.case).collect(),
         })
     }
@@ -76,6 +77,7 @@ struct Read {
     case: CaseFingerprint,
     rank: Rank,
     relative_size: f64,
+    labelled_box: Option<[[f64; 2]; 3]>,
     /// Foreground intensities per channel.
     samples: Vec<Sample>,
 }
@@ -108,8 +110,24 @@ impl Read {
         Ok(Self {
             case: CaseFingerprint { id: case.id.clone(), spacing_mm: geometry.spacing_mm, shape: geometry.shape, shape_after_crop },
             rank: geometry.rank,
+            labelled_box: labelled_box(&reorientation.to_canonical(&labels.labels)),
             relative_size: bounds.shape().iter().product::<usize>() as f64 / image.geometry.n_voxels().max(1) as f64,
             samples,
         })
     }
+}
+
+/// The box around all that is labelled, as parts of the axes.
+fn labelled_box(labels: &Volume<u16>) -> Option<[[f64; 2]; 3]> {
+    let extents = label_extents(labels);
+    let boxes = extents.iter().filter(|extent| extent.label != 0).map(|LabelExtent { bounds, .. }| {
+        let part = |voxel: usize, axis: usize| voxel as f64 / labels.shape()[axis] as f64;
+        std::array::from_fn(|axis| [part(bounds.lower[axis], axis), part(bounds.upper[axis], axis)])
+    });
+    boxes.reduce(united)
+}
+
+/// The smallest box around two.
+fn united(a: [[f64; 2]; 3], b: [[f64; 2]; 3]) -> [[f64; 2]; 3] {
+    std::array::from_fn(|axis| [a[axis][0].min(b[axis][0]), a[axis][1].max(b[axis][1])])
 }

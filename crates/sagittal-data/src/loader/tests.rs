@@ -77,7 +77,8 @@ fn an_unreadable_case_is_an_error_that_names_it_and_the_next_batch_still_comes()
     testing::write_labels(&root.path().join("labelsTr/lost.nii"), &[0, 1, 2]);
     let dataset = Dataset::open(root.path()).unwrap();
     let cache = root.path().join("cache");
-    let options = TrainingSetOptions { cache: Some(cache.clone()), memory_bytes: 0, previous_stage: Default::default() };
+    let options =
+        TrainingSetOptions { cache: Some(cache.clone()), memory_bytes: 0, previous_stage: Default::default(), regions: Default::default() };
     let set = TrainingSet::prepare(&dataset, &[&dataset.training[0]], &plan(), &options, &|_, _| {}).unwrap();
     for entry in std::fs::read_dir(cache).unwrap() {
         std::fs::OpenOptions::new().write(true).open(entry.unwrap().path()).unwrap().set_len(200).unwrap();

@@ -1,8 +1,8 @@
 //! The plan in words.
 
 use super::{
-    ActivationKind, ImageToMaskPlan, Length, LossKind, MaskHead, MaskLogits, MaskOutput, NetworkPlan, Normalization, OptimizerKind,
-    OrientationRule, PatchPlan, PatchView, Plan, Region, TrainingPlan, UnetPlan,
+    ActivationKind, ImageToMaskPlan, KeepParts, Length, LossKind, MaskHead, MaskLogits, MaskOutput, NetworkPlan, Normalization,
+    OptimizerKind, OrientationRule, PatchPlan, PatchView, Plan, Region, RegionOfInterest, TrainingPlan, UnetPlan,
 };
 use sagittal_image::Rank;
 use std::time::Duration;
@@ -34,14 +34,27 @@ impl Plan {
         thoughts.extend(intensities.map(|words| ("Intensities", words)));
         let median = shape_words(self.median_shape, flat && self.image_rank == Rank::Two);
         thoughts.push(("Median image", format!("{median} voxels on that grid")));
-        let patch = shape_words(self.patch, flat);
-        thoughts.push(("Patch", format!("{patch} voxels, what the network sees at once{}", self.coverage_words(flat))));
+        let patch = shape_words(self.input_size(), flat && self.input_size()[0] == 1);
         let foreground = 100.0 * self.training.foreground_fraction;
-        thoughts.push(("Batch", format!("{} patches a step, {foreground:.0} % of them centred on a labelled voxel", self.batch_size)));
+        if self.is_balanced() {
+            thoughts.push(("Patch", format!("{patch} voxels, from which the network tells what the voxel in their middle is")));
+            thoughts.push(("Region", self.region_words()));
+            let words = format!(
+                "{} voxels a step, {foreground:.0} % of them of a class drawn first, background as often as every other",
+                self.batch_size
+            );
+            thoughts.push(("Batch", words));
+        } else {
+            thoughts.push(("Patch", format!("{patch} voxels, what the network sees at once{}", self.coverage_words(flat))));
+            thoughts.push(("Batch", format!("{} patches a step, {foreground:.0} % of them centred on a labelled voxel", self.batch_size)));
+        }
         thoughts.push(("Network", self.network_words(flat)));
         let estimate = self.estimated();
         let (parameters, products) = (count_words(estimate.parameters), count_words(estimate.multiply_adds_per_patch));
-        thoughts.push(("Size", format!("{parameters} parameters, {products} multiply-adds for one patch")));
+        thoughts.push((
+            "Size",
+            format!("{parameters} parameters, {products} multiply-adds for one {}", if self.is_balanced() { "voxel" } else { "patch" }),
+        ));
         thoughts.push(("Memory", format!("about {} MB in training (estimated)", estimate.memory_bytes.div_ceil(1 << 20))));
         thoughts.push(("Training", self.training_words(length)));
         let resolutions =
@@ -53,13 +66,28 @@ impl Plan {
         };
         thoughts.push(("Loss", format!("{dice}{classes}{resolutions}")));
         thoughts.push(("Augmentation", self.augmentation_words()));
-        let names = |values: &[u16]| values.iter().map(|&value| self.label_name(value)).collect::<Vec<_>>().join(" + ");
-        let steps: Vec<String> = self.postprocessing.iter().map(|step| names(&step.values)).collect();
-        if !steps.is_empty() {
-            let words = format!("of each of these only the largest connected component is kept, in this order: {}", steps.join("; "));
-            thoughts.push(("Postprocessing", words));
+        if !self.postprocessing.is_empty() {
+            thoughts.push(("Postprocessing", self.postprocessing_words().join("; ")));
         }
         thoughts.into_iter().map(|(topic, words)| paragraph(topic, &words)).collect()
+    }
+
+    /// What is done to predicted labels, step by step.
+    pub fn postprocessing_words(&self) -> Vec<String> {
+        self.postprocessing.iter().map(|step| self.step_words(step)).collect()
+    }
+
+    fn step_words(&self, step: &KeepParts) -> String {
+        let names = step.values.iter().map(|&value| self.label_name(value)).collect::<Vec<_>>().join(" + ");
+        let unit = match (self.spacing_mm, self.image_rank) {
+            (None, _) => "voxels",
+            (Some(_), Rank::Two) => "mm²",
+            (Some(_), Rank::Three) => "mm³",
+        };
+        match step.at_least {
+            None => format!("of {names} only the largest connected component is kept"),
+            Some(size) => format!("of {names} connected components of at least {size:.0} {unit} are kept"),
+        }
     }
 
     fn data_words(&self) -> String {
@@ -111,6 +139,23 @@ impl Plan {
         let covers = axes.clone().all(|axis| self.patch[axis] >= self.median_shape[axis]);
         let part: f64 = axes.map(|axis| (self.patch[axis] as f64 / self.median_shape[axis] as f64).min(1.0)).product();
         if covers { ": a whole median image".into() } else { format!(": {:.*} % of a median image", usize::from(part < 0.1), 100.0 * part) }
+    }
+
+    /// Where a voxel classifier learns and labels.
+    fn region_words(&self) -> String {
+        let background = "what lies outside is background";
+        match &self.region_of_interest {
+            None => "the whole image is learned from and labelled".into(),
+            Some(RegionOfInterest::Masks) => format!("what lies inside a mask of every image is learned from and labelled; {background}"),
+            Some(RegionOfInterest::Box(bounds)) => {
+                let part = |[from, to]: [f64; 2]| format!("{:.1} to {:.1} %", 100.0 * from, 100.0 * to);
+                let axes = if self.image_rank == Rank::Two { &bounds[1..] } else { &bounds[..] };
+                let parts = axes.iter().map(|&bounds| part(bounds)).collect::<Vec<_>>().join(" x ");
+                format!(
+                    "a box is learned from and labelled, where training cases have labels and a little around: {parts} of the axes; {background}"
+                )
+            }
+        }
     }
 
     fn network_words(&self, flat: bool) -> String {

@@ -7,7 +7,7 @@ mod unet;
 
 pub use activation::ActivationKind;
 pub use image_to_mask::{ImageToMaskPlan, MaskHead, MaskLogits, MaskOutput};
-pub use patch::{PatchPlan, PatchView};
+pub use patch::{PatchPlan, PatchView, Tower};
 pub use unet::UnetPlan;
 
 use super::validate::{MOST_CLASSES, require};

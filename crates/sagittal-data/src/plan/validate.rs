@@ -1,6 +1,6 @@
 //! Checks of a plan that somebody may have edited.
 
-use super::{Normalization, Plan};
+use super::{NetworkPlan, Normalization, PatchView, Plan};
 use crate::DataError;
 use sagittal_image::Rank;
 use std::fmt::Debug;
@@ -87,6 +87,8 @@ impl Plan {
         for (index, step) in self.postprocessing.iter().enumerate() {
             let fine = !step.values.is_empty() && step.values.iter().all(|value| foreground.contains(value));
             require(fine, &format!("postprocessing[{index}].values"), &step.values, || format!("one or more {}", among()))?;
+            let fine = step.at_least.is_none_or(|size| size.is_finite() && size > 0.0);
+            require(fine, &format!("postprocessing[{index}].at_least"), step.at_least, || "a size above 0, or nothing".into())?;
         }
         Ok(())
     }
@@ -102,6 +104,17 @@ impl Plan {
                     nearest(size, stride)
                 )
             })?;
+        }
+        if let NetworkPlan::Patch(patch) = &self.network {
+            require(self.patch == [1; 3], "patch", self.patch, || "[1, 1, 1]: a voxel classifier labels one voxel".into())?;
+            require(self.image_rank == Rank::Three || patch.view == PatchView::Slice, "network.view", patch.view, || {
+                "2d, because 2-D images have neither neighbouring slices nor other directions".into()
+            })?;
+        }
+        if let Some(region) = &self.region_of_interest {
+            let name = self.network.kind();
+            require(self.is_balanced(), "region_of_interest", name, || "a network of kind patch: others label whole images".into())?;
+            region.validate()?;
         }
         require(self.image_rank == Rank::Three || self.patch[0] == 1, "patch[0]", self.patch[0], || "1 for 2-D images".into())?;
         let voxels = self.patch.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
@@ -167,7 +180,7 @@ impl Plan {
             let field = format!("training.augmentation.{name}");
             require((0.0..=1.0).contains(probability), &field, *probability, || "a probability, 0 to 1".into())?;
         }
-        let flat = self.network_rank() == Rank::Two;
+        let flat = self.input_size()[0] == 1;
         require(!(flat && plan.rotation.within_slices), "training.augmentation.rotation.within_slices", true, || {
             "false for 2-D networks, which see slices anyway".into()
         })?;
@@ -280,7 +293,15 @@ mod tests {
                 change: |plan| plan.previous_stage = Some("3d_lowres".into()),
                 message: "network.input_channels is 1, expected 3, the number of channels and of the labels that",
             },
-            Case { change: |plan| plan.postprocessing = vec![KeepLargest { values: vec![] }], message: "postprocessing[0].values is []" },
+            Case { change: |plan| plan.postprocessing = vec![KeepParts::largest(vec![])], message: "postprocessing[0].values is []" },
+            Case {
+                change: |plan| plan.postprocessing = vec![KeepParts { values: vec![1], at_least: Some(-1.0) }],
+                message: "postprocessing[0].at_least is Some(-1.0), expected a size above 0",
+            },
+            Case {
+                change: |plan| plan.region_of_interest = Some(RegionOfInterest::Masks),
+                message: "region_of_interest is \"unet\", expected a network of kind patch",
+            },
             Case { change: |plan| unet(plan).norm_epsilon = 0.0, message: "network.norm_epsilon is 0" },
             Case { change: |plan| unet(plan).leaky_slope = 2.0, message: "network.leaky_slope is 2" },
         ];
@@ -331,7 +352,7 @@ mod tests {
         ];
         plan.ignore_label = Some(3);
         plan.previous_stage = Some("3d_lowres".into());
-        plan.postprocessing = vec![KeepLargest { values: vec![1, 2] }, KeepLargest { values: vec![2] }];
+        plan.postprocessing = vec![KeepParts::largest(vec![1, 2]), KeepParts::largest(vec![2])];
         plan.training.batch_dice = Some(true);
         plan.network = NetworkPlan::ResidualUnet(UnetPlan {
             input_channels: 3,
@@ -350,7 +371,7 @@ mod tests {
         assert!(text.contains(r#""kind":"residual_unet""#), "{text}");
         assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
         let words = plan.describe().split_whitespace().collect::<Vec<_>>().join(" ");
-        for part in ["whole (anterior + posterior)", "value 3", "3d_lowres", "residual U-Net", "largest connected"] {
+        for part in ["whole (anterior + posterior)", "value 3", "3d_lowres", "residual U-Net", "largest connected component"] {
             assert!(words.contains(part), "{part} is missing in\n{words}");
         }
     }

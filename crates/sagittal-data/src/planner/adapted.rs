@@ -3,7 +3,7 @@
 use super::{normalization, resampled_shape, spacing};
 use crate::{
     DataError, Fingerprint,
-    plan::{Channel, Plan},
+    plan::{Channel, Plan, RegionOfInterest},
     statistics,
 };
 use sagittal_image::Rank;
@@ -42,6 +42,7 @@ impl Plan {
             regions: fingerprint.regions.clone(),
             ignore_label: fingerprint.ignore_label,
             median_shape: self.median_shape_of(fingerprint),
+            region_of_interest: self.region_of(fingerprint),
             postprocessing: Vec::new(),
             ..self.clone()
         };
@@ -49,6 +50,14 @@ impl Plan {
         plan.estimate = plan.estimated();
         plan.validate()?;
         Ok(plan)
+    }
+
+    /// Where other data have labels, if the plan has such a box.
+    fn region_of(&self, fingerprint: &Fingerprint) -> Option<RegionOfInterest> {
+        match (&self.region_of_interest, fingerprint.labelled_box) {
+            (Some(RegionOfInterest::Box(_)), Some(labelled)) => Some(RegionOfInterest::around(self.axis_order.map(|axis| labelled[axis]))),
+            (region, _) => region.clone(),
+        }
     }
 
     /// Median shape of the images on the plan's grid.

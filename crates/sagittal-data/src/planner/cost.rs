@@ -1,6 +1,6 @@
 //! What a network costs: parameters, arithmetic, memory. Estimates, made before anything is built.
 
-use crate::plan::{NetworkPlan, UnetPlan};
+use crate::plan::{NetworkPlan, PatchPlan, UnetPlan};
 
 /// Bytes of one `f32`.
 const F32: u64 = 4;
@@ -14,6 +14,8 @@ const KEPT_PER_ACTIVATION: u64 = 1;
 const COPIES_OF_PARAMETERS: u64 = 5;
 /// Batches that wait prepared, with the one in work.
 const PREPARED_BATCHES: u64 = 5;
+/// What labelling a whole image takes of a voxel classifier between epochs: the features and spectra of its largest tile.
+const LABELLING_BYTES: u64 = 400 << 20;
 /// The program itself, with its thread stacks and the buffers of the loader.
 const PROGRAM_BYTES: u64 = 200 << 20;
 
@@ -28,7 +30,7 @@ struct Conv {
     kind: ConvKind,
 }
 
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum ConvKind {
     /// With normalisation and activation.
     Block,
@@ -36,6 +38,8 @@ enum ConvKind {
     Projection,
     /// Transposed, kernel = stride: every output voxel has one product per input channel.
     Up,
+    /// Without normalisation: all that voxel classifiers have.
+    Plain,
     /// 1x1 to the classes.
     Head,
 }
@@ -46,7 +50,7 @@ pub fn parameters(network: &NetworkPlan) -> u64 {
         let norm = if matches!(conv.kind, ConvKind::Block | ConvKind::Projection) { 2 * conv.output } else { 0 };
         conv.input * conv.output * conv.kernel_size + if conv.has_bias { conv.output } else { 0 } + norm
     };
-    // Parameters do not depend on the patch.
+    // Parameters do not depend on the patch, of which a voxel classifier's may be a single voxel.
     convs(network, network.total_stride()).iter().map(weights).sum()
 }
 
@@ -67,15 +71,17 @@ pub fn training_memory(network: &NetworkPlan, patch: [usize; 3], batch_size: usi
     let is_fused = network.unet().is_none_or(|unet| unet.activation.is_fused());
     let kept_per_output = |conv: &Conv| match conv.kind {
         ConvKind::Block => KEPT_PER_CONV_OUTPUT + if is_fused { 0 } else { KEPT_PER_ACTIVATION },
-        ConvKind::Projection => KEPT_PER_CONV_OUTPUT,
+        ConvKind::Projection | ConvKind::Plain => KEPT_PER_CONV_OUTPUT,
         ConvKind::Up | ConvKind::Head => 1,
     };
     let kept: u64 = convs.iter().map(|conv| conv.output * conv.voxels * kept_per_output(conv)).sum();
     // In the backward pass the gradients of one block's input and output live at the same time.
     let in_flight = convs.iter().map(|conv| (conv.input + conv.output) * conv.voxels).max().unwrap_or(0);
-    let voxels: u64 = patch.iter().product::<usize>() as u64;
+    let context = network.context();
+    let voxels: u64 = (0..3).map(|axis| (context[axis][0] + patch[axis] + context[axis][1]) as u64).product();
+    let labelling = if matches!(network, NetworkPlan::Patch(_)) { LABELLING_BYTES } else { 0 };
     let prepared = PREPARED_BATCHES * voxels * (network.input_channels() as u64 * F32 + 1);
-    batch * (F32 * (kept + in_flight) + prepared) + F32 * COPIES_OF_PARAMETERS * parameters(network) + PROGRAM_BYTES
+    batch * (F32 * (kept + in_flight) + prepared) + F32 * COPIES_OF_PARAMETERS * parameters(network) + labelling + PROGRAM_BYTES
 }
 
 /// All convolutions of the network over a patch.
@@ -83,8 +89,35 @@ fn convs(network: &NetworkPlan, patch: [usize; 3]) -> Vec<Conv> {
     match network {
         NetworkPlan::Unet(unet) => unet_convs(unet, add_blocks, patch),
         NetworkPlan::ResidualUnet(unet) => unet_convs(unet, add_residual_blocks, patch),
-        NetworkPlan::Patch(_) | NetworkPlan::ImageToMask(_) => Vec::new(),
+        NetworkPlan::Patch(net) => patch_convs(net, patch),
+        NetworkPlan::ImageToMask(_) => Vec::new(),
     }
+}
+
+/// A voxel classifier: the convolutions of each tower, then dense layers. The first dense layer counts as one convolution over
+/// all numbers that the towers leave of a voxel.
+fn patch_convs(net: &PatchPlan, patch: [usize; 3]) -> Vec<Conv> {
+    let mut convs = Vec::new();
+    let mut features = 0;
+    for tower in net.towers() {
+        let mut size: [usize; 3] = std::array::from_fn(|axis| tower.side[axis] + patch[axis] - 1);
+        let mut input = net.input_channels as u64;
+        for (kernel, &filters) in tower.kernels.iter().zip(&net.filters) {
+            size = std::array::from_fn(|axis| size[axis] + 1 - kernel[axis]);
+            let (kernel_size, voxels) = (kernel.iter().product::<usize>() as u64, size.iter().product::<usize>() as u64);
+            convs.push(Conv { input, output: filters as u64, kernel_size, voxels, has_bias: true, kind: ConvKind::Plain });
+            input = filters as u64;
+        }
+        features += input * tower.left.iter().product::<usize>() as u64;
+    }
+    let voxels = patch.iter().product::<usize>() as u64;
+    let mut input = features;
+    let units = net.dense.iter().map(|&units| (units, ConvKind::Plain)).chain([(net.classes, ConvKind::Head)]);
+    for (output, kind) in units {
+        convs.push(Conv { input, output: output as u64, kernel_size: 1, voxels, has_bias: true, kind });
+        input = output as u64;
+    }
+    convs
 }
 
 /// Adds the convolutions of an encoder stage.
@@ -138,5 +171,30 @@ fn add_blocks(convs: &mut Vec<Conv>, unet: &UnetPlan, stage: usize, first_input:
     for conv in 0..n_convs {
         let input = if conv == 0 { first_input as u64 } else { output };
         convs.push(Conv { input, output, kernel_size, voxels, has_bias: unet.conv_bias, kind: ConvKind::Block });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::PatchView;
+
+    #[test]
+    fn the_classifiers_of_the_thesis_cost_what_their_layers_say() {
+        // Parameters and multiply-adds of a voxel in millions, of images of one channel and three classes.
+        let cases = [
+            (PatchView::Slice, 12.83, 19.4),
+            (PatchView::Stacked, 12.83, 19.8),
+            (PatchView::Triplanar, 38.48, 58.2),
+            (PatchView::Volume, 204.9, 736.8),
+        ];
+        let rounded = |number: u64, digits: f64| (number as f64 / 1e6 * digits).round() / digits;
+        for (view, weights, products) in cases {
+            let network = NetworkPlan::Patch(PatchPlan::thesis(view, 1, 3));
+            let digits = if view == PatchView::Volume { 10.0 } else { 100.0 };
+            assert_eq!(rounded(parameters(&network), digits), weights, "{view:?}");
+            assert_eq!(rounded(multiply_adds(&network, [1; 3]), 10.0), products, "{view:?}");
+            network.validate().expect("the thesis makes sense");
+        }
     }
 }

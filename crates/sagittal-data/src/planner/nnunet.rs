@@ -338,6 +338,7 @@ impl Draft<'_> {
             batch_size,
             estimate: Estimate::of(&network, patch, batch_size),
             network,
+            region_of_interest: None,
             training: TrainingPlan {
                 optimizer: OptimizerKind::Sgd,
                 learning_rate: 0.01,

@@ -27,6 +27,7 @@ fn fingerprint(rank: Rank, spacing: Option<[f64; 3]>, shapes: &[[usize; 3]], cha
             Intensities { mean: 40.0, std: 10.0, percentile_00_5: -100.0, percentile_99_5: 200.0, ..Default::default() };
             channels.len()
         ],
+        labelled_box: None,
         median_relative_size_after_cropping: 1.0,
     }
 }

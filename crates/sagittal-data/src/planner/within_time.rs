@@ -67,6 +67,10 @@ impl Plan {
             plan.training.time_s = Some(time.as_secs_f64());
             TimedPlan { plan, step_s, steps: (for_steps_s / step_s) as u64 }
         };
+        // Voxel classifiers are asked for as they are: there is nothing to take away from but themselves.
+        if usual.network.unet().is_none() {
+            return Ok(timed(usual, usual_s));
+        }
         // Arithmetic foretells time well enough to leave out what cannot fit.
         let foretold_s = |plan: &Self| usual_s * work(plan) / work(&usual);
         let wide = plan_of(RUNGS[0])?;

@@ -11,16 +11,18 @@ const PART: f64 = 0.01;
 /// nnU-Net's seed for this; the choice is random but always the same.
 const SEED: Seed = Seed(1234);
 
-/// Up to `max(10000, 1 %)` voxels of every target, a set of classes, chosen at random, in memory order.
-pub(super) fn sample(classes: &Volume<i16>, n_classes: usize, targets: &[Vec<usize>]) -> Vec<Vec<[u32; 3]>> {
+/// Up to `max(10000, 1 %)` voxels of every target, a set of classes, chosen at random, in memory order; of those `inside`, where
+/// that is given. Background outside the image's nonzero part is background.
+pub(super) fn sample(classes: &Volume<i16>, n_classes: usize, targets: &[Vec<usize>], inside: Option<&Volume<bool>>) -> Vec<Vec<[u32; 3]>> {
     let mut targets_of = vec![Vec::new(); n_classes];
     for (target, of) in targets.iter().enumerate() {
         of.iter().for_each(|&class| targets_of[class].push(target));
     }
     let mut all: Vec<Vec<u32>> = vec![Vec::new(); targets.len()];
-    for (index, &class) in classes.voxels().iter().enumerate().filter(|(_, class)| **class > 0) {
+    let is_inside = |index: usize| inside.is_none_or(|inside| inside.voxels()[index]);
+    for (index, &class) in classes.voxels().iter().enumerate().filter(|(index, _)| is_inside(*index)) {
         // The class beyond the last is that of voxels nobody labelled.
-        for &target in targets_of.get(class as usize).into_iter().flatten() {
+        for &target in targets_of.get(class.max(0) as usize).into_iter().flatten() {
             all[target].push(index as u32);
         }
     }
@@ -58,12 +60,12 @@ mod tests {
         classes.voxels_mut()[8] = -1;
         classes.voxels_mut()[9] = 0;
         let each = [vec![], vec![1], vec![2], vec![3]];
-        let locations = sample(&classes, 4, &each);
+        let locations = sample(&classes, 4, &each, None);
         assert_eq!(locations.iter().map(Vec::len).collect::<Vec<_>>(), [0, 10_000, 1, 0]);
         assert_eq!(locations[2], [[0, 0, 7]]);
         assert!(locations[1].iter().all(|&[z, y, x]| *classes.at([z as usize, y as usize, x as usize]) == 1));
         assert!(locations[1].windows(2).all(|pair| pair[0] < pair[1]));
-        assert_eq!(locations, sample(&classes, 4, &each));
+        assert_eq!(locations, sample(&classes, 4, &each, None));
     }
 
     #[test]
@@ -71,8 +73,19 @@ mod tests {
         let classes = Volume::new([1, 1, 6], vec![0i16, 1, 2, 3, -1, 1]);
         // Class 3 is that of voxels nobody labelled.
         let x = |voxels: &[[u32; 3]]| voxels.iter().map(|voxel| voxel[2]).collect::<Vec<_>>();
-        let regions = sample(&classes, 3, &[vec![1, 2], vec![2]]);
+        let regions = sample(&classes, 3, &[vec![1, 2], vec![2]], None);
         assert_eq!((x(&regions[0]), x(&regions[1])), (vec![1, 2, 5], vec![2]));
         assert_eq!(x(&sample_labelled(&classes, 3)), [0, 1, 2, 4, 5]);
+    }
+
+    #[test]
+    fn background_is_kept_where_it_is_wanted_and_nothing_outside_the_region() {
+        let classes = Volume::new([1, 1, 6], vec![0i16, 1, 2, 3, -1, 1]);
+        let inside = Volume::new([1, 1, 6], vec![false, true, true, true, true, false]);
+        let x = |voxels: &[[u32; 3]]| voxels.iter().map(|voxel| voxel[2]).collect::<Vec<_>>();
+        let each = [vec![0], vec![1], vec![2]];
+        let found: Vec<_> = sample(&classes, 3, &each, Some(&inside)).iter().map(|voxels| x(voxels)).collect();
+        assert_eq!(found, [vec![4], vec![1], vec![2]]);
+        assert_eq!(x(&sample(&classes, 3, &each, None)[0]), [0, 4]);
     }
 }

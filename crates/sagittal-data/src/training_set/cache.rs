@@ -42,13 +42,13 @@ struct Header {
 }
 
 impl CacheKey {
-    /// The case's files by path, length and time of change, that of the previous stage too, and the plan's preprocessing.
-    pub(super) fn of(dataset: &Dataset, case: &Case, previous: Option<&PathBuf>, plan: &Plan) -> Self {
+    /// The case's files by path, length and time of change, those `besides` too, and the plan's preprocessing.
+    pub(super) fn of<'a>(dataset: &Dataset, case: &'a Case, besides: impl Iterator<Item = &'a PathBuf>, plan: &Plan) -> Self {
         let mut digest = Sha256::new();
         digest.update(MAGIC);
         digest.update(plan.preprocessing_key());
         digest.update(format!("{:?}", (&case.id, &dataset.mask_values)));
-        for path in case.images.iter().chain(&case.labels).chain(previous) {
+        for path in case.images.iter().chain(&case.labels).chain(besides) {
             let state = fs::metadata(path)
                 .ok()
                 .map(|data| (data.len(), data.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok())));

@@ -23,7 +23,7 @@ fn prepare(dataset: &Dataset, cache: Option<PathBuf>, memory_bytes: u64) -> Resu
         dataset,
         &cases,
         &example_plan(),
-        &TrainingSetOptions { cache, memory_bytes, previous_stage: BTreeMap::new() },
+        &TrainingSetOptions { cache, memory_bytes, previous_stage: BTreeMap::new(), regions: BTreeMap::new() },
         &|_, _| {},
     )
 }
@@ -151,6 +151,7 @@ fn what_the_previous_stage_found_is_kept_with_the_case() {
             cache: Some(root.path().join("cache")),
             memory_bytes,
             previous_stage: ["a", "b", "c"].map(|id| (id.to_owned(), file(id))).into(),
+            regions: BTreeMap::new(),
         };
         TrainingSet::prepare(&dataset, &dataset.training.iter().collect::<Vec<_>>(), &plan, &options, &|_, _| {})
     };
@@ -171,7 +172,7 @@ fn what_the_previous_stage_found_is_kept_with_the_case() {
     testing::write_labels(&file("c"), &[1]);
     let failures: Vec<String> = prepare(1 << 20).unwrap().failures().iter().map(|(_, error)| error.to_string()).collect();
     assert!(failures.len() == 2 && failures[0].contains("value 7"), "{failures:?}");
-    let nothing = TrainingSetOptions { cache: None, memory_bytes: 1 << 20, previous_stage: BTreeMap::new() };
+    let nothing = TrainingSetOptions { cache: None, memory_bytes: 1 << 20, previous_stage: BTreeMap::new(), regions: BTreeMap::new() };
     let message = TrainingSet::prepare(&dataset, &[&dataset.training[0]], &plan, &nothing, &|_, _| {}).unwrap_err().to_string();
     assert!(message.contains("what 3d_lowres found of this case was not given") && message.contains("--previous"), "{message}");
 }

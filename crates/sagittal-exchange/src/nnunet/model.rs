@@ -2,7 +2,7 @@
 
 use super::{field::Field, plans, postprocessing, tree::Tree, weights};
 use crate::{ExchangeError, checkpoint::Checkpoint};
-use sagittal_data::{Plan, plan::KeepLargest};
+use sagittal_data::{Plan, plan::KeepParts};
 use sagittal_nets::Network;
 use sagittal_tensor::Device;
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ pub struct Model {
     dataset: Value,
     checkpoint_name: &'static str,
     folds: Vec<String>,
-    postprocessing: Vec<KeepLargest>,
+    postprocessing: Vec<KeepParts>,
     /// Where the steps of post-processing were found.
     postprocessing_place: Option<String>,
     /// The configuration that was asked for, where a name of a folder does not tell it.

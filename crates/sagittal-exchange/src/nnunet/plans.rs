@@ -4,7 +4,7 @@ use super::{architecture, dataset, field::Field};
 use crate::ExchangeError;
 use sagittal_data::{
     Plan,
-    plan::{AugmentationPlan, Channel, Estimate, KeepLargest, LossKind, Normalization, OptimizerKind, OrientationRule, TrainingPlan},
+    plan::{AugmentationPlan, Channel, Estimate, KeepParts, LossKind, Normalization, OptimizerKind, OrientationRule, TrainingPlan},
 };
 use sagittal_image::Rank;
 use serde_json::{Map, Value};
@@ -18,7 +18,7 @@ pub(super) struct Extras {
     pub(super) configuration: String,
     /// nnU-Net's spatial axes of the network, 0 first.
     pub(super) mirror_axes: Vec<usize>,
-    pub(super) postprocessing: Vec<KeepLargest>,
+    pub(super) postprocessing: Vec<KeepParts>,
 }
 
 /// The plan by which a model was trained.
@@ -79,6 +79,7 @@ pub(super) fn plan(plans: &Field<'_>, dataset: &Field<'_>, extras: Extras) -> Re
         batch_size: configuration.need("batch_size")?.count()?.max(1),
         training: training(patch, extras.mirror_axes.iter().map(|axis| axis + 3 - network_rank).collect()),
         network,
+        region_of_interest: None,
         postprocessing: extras.postprocessing,
         estimate: Estimate::default(),
     };

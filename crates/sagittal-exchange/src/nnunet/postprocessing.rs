@@ -2,13 +2,13 @@
 
 use super::field::Field;
 use crate::ExchangeError;
-use sagittal_data::plan::KeepLargest;
+use sagittal_data::plan::KeepParts;
 
 /// The one step that nnU-Net has.
 const KEEP_LARGEST: &str = "remove_all_but_largest_component_from_segmentation";
 
 /// The steps of a `postprocessing.json`.
-pub(super) fn steps(root: &Field<'_>) -> Result<Vec<KeepLargest>, ExchangeError> {
+pub(super) fn steps(root: &Field<'_>) -> Result<Vec<KeepParts>, ExchangeError> {
     let (functions, arguments) = (root.need("postprocessing_fns")?.elements()?, root.need("postprocessing_kwargs")?.elements()?);
     if functions.len() != arguments.len() {
         return Err(root.need("postprocessing_kwargs")?.wrong("as many as postprocessing_fns"));
@@ -16,7 +16,7 @@ pub(super) fn steps(root: &Field<'_>) -> Result<Vec<KeepLargest>, ExchangeError>
     functions.iter().zip(&arguments).map(|(function, arguments)| step(function, arguments)).collect()
 }
 
-fn step(function: &Field<'_>, arguments: &Field<'_>) -> Result<KeepLargest, ExchangeError> {
+fn step(function: &Field<'_>, arguments: &Field<'_>) -> Result<KeepParts, ExchangeError> {
     if function.text()? != KEEP_LARGEST {
         return Err(function.unsupported(KEEP_LARGEST));
     }
@@ -29,7 +29,7 @@ fn step(function: &Field<'_>, arguments: &Field<'_>) -> Result<KeepLargest, Exch
     collect(&arguments.need("labels_or_regions")?, &mut values)?;
     values.sort_unstable();
     values.dedup();
-    Ok(KeepLargest { values })
+    Ok(KeepParts::largest(values))
 }
 
 /// A label, a region as a list of labels, or a list of either: all of them together.

@@ -1,7 +1,7 @@
 //! The composed blocks against our kernels: both run here on the CPU, the kernels through burn's differentiation.
 
 use super::*;
-use crate::{Device, Prepared};
+use crate::{Device, Padding, Prepared};
 use burn::tensor::Distribution;
 use sagittal_kernels::Activation;
 use std::sync::Arc;
@@ -53,9 +53,13 @@ fn blocks_equal_the_kernels() {
         Case { n: 1, size: [6, 7, 8], channels: [2, 0], c_out: 3, kernel: [5, 3, 7], stride: [1; 3] },
         Case { n: 2, size: [3, 3, 3], channels: [4, 0], c_out: 4, kernel: [1; 3], stride: [1; 3] },
     ];
-    for (i, case) in cases.iter().enumerate() {
+    let paddings = [Padding::Same, Padding::Valid];
+    for (i, (case, padding)) in cases.iter().flat_map(|case| paddings.map(|padding| (case, padding))).enumerate() {
+        if padding == Padding::Valid && (0..3).any(|axis| case.size[axis] < case.kernel[axis]) {
+            continue;
+        }
         let ([z, y, x], [c_x, c_skip]) = (case.size, case.channels);
-        let spec = ConvSpec { c_in: c_x + c_skip, c_out: case.c_out, kernel: case.kernel, stride: case.stride };
+        let spec = ConvSpec { c_in: c_x + c_skip, c_out: case.c_out, kernel: case.kernel, stride: case.stride, padding };
         let norm = NormActivation::default();
         let x = random([case.n, z, y, x, c_x], 1.0);
         let skip = (c_skip > 0).then(|| random([x.dims()[0], x.dims()[1], x.dims()[2], x.dims()[3], c_skip], 1.0));
@@ -98,7 +102,7 @@ fn heads_and_transposed_convolutions_equal_the_kernels() {
     for (n, [z, y, x]) in [(2, [3, 4, 5]), (1, [1, 7, 3])] {
         let x = random([n, z, y, x, 6], 1.0);
         for stride in [[1; 3], [2; 3]] {
-            let spec = ConvSpec { c_in: 6, c_out: 3, kernel: [1; 3], stride };
+            let spec = ConvSpec { c_in: 6, c_out: 3, kernel: [1; 3], stride, padding: Padding::Same };
             let (weight, bias) = (random([spec.n_weights()], 1.0), random([3], 1.0));
             let found = conv(x.clone(), weight.clone(), bias.clone(), spec);
             let backward = |d_y| conv_backward(x.clone(), weight.clone(), d_y, spec, true);
@@ -136,7 +140,7 @@ fn compare(
 
 #[test]
 fn gradients_nobody_wants_are_not_computed() {
-    let spec = ConvSpec { c_in: 2, c_out: 2, kernel: [3; 3], stride: [1; 3] };
+    let spec = ConvSpec { c_in: 2, c_out: 2, kernel: [3; 3], stride: [1; 3], padding: Padding::Same };
     let x = random([1, 3, 3, 3, 2], 1.0);
     assert!(conv_backward(x.clone(), random([spec.n_weights()], 1.0), x.clone(), spec, false).d_x.is_none());
     let up = TransposeSpec { c_in: 2, c_out: 2, stride: [1; 3] };

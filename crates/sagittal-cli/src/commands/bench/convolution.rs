@@ -1,6 +1,6 @@
 //! Times of one convolution.
 
-use sagittal_tensor::{ConvSpec, Device, Tensor, TensorData, conv};
+use sagittal_tensor::{ConvSpec, Device, Padding, Tensor, TensorData, conv};
 
 use super::{
     Passes, timing,
@@ -9,7 +9,7 @@ use super::{
 
 /// Forward without a graph; and forward with the gradients of input, weights and bias.
 pub(super) fn time(work: &Convolution, device: &Device) -> anyhow::Result<Passes> {
-    let spec = ConvSpec { c_in: work.c_in, c_out: work.c_out, kernel: kernel(work.size), stride: [1; 3] };
+    let spec = ConvSpec { c_in: work.c_in, c_out: work.c_out, kernel: kernel(work.size), stride: [1; 3], padding: Padding::Same };
     let [z, y, x] = work.size;
     let shape = [work.batch, z, y, x, work.c_in];
     let input = Tensor::<5>::from_data(TensorData::new(timing::noise(shape.iter().product()), shape), device.plain());

@@ -46,7 +46,8 @@ fn start_up() -> anyhow::Result<Row> {
 
 /// Files of images and labels to arrays for training, without the cache on disk.
 fn preprocessing(dataset: &Dataset, cases: &[&Case], plan: &Plan) -> anyhow::Result<Row> {
-    let options = TrainingSetOptions { cache: None, memory_bytes: MEMORY_BYTES, previous_stage: Default::default() };
+    let options =
+        TrainingSetOptions { cache: None, memory_bytes: MEMORY_BYTES, previous_stage: Default::default(), regions: Default::default() };
     let all_ms = timing::median_ms(|| {
         let set = TrainingSet::prepare(dataset, cases, plan, &options, &|_, _| ())?;
         ensure!(set.failures().is_empty(), "a case of the built-in phantom could not be preprocessed");

@@ -53,6 +53,23 @@ pub enum PatchView {
     Volume,
 }
 
+/// Slices that are seen together.
+const STACKED: usize = 3;
+
+/// Convolutions that look at one view of a voxel's surroundings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tower {
+    /// Where what it sees begins in what the network sees, `[Z, Y, X]`.
+    pub first: [usize; 3],
+    /// What it sees of a single voxel's surroundings, `[Z, Y, X]`.
+    pub side: [usize; 3],
+    /// The kernel of each convolution, `[Z, Y, X]`. Neighbouring slices seen as channels are a first kernel as thick as they
+    /// are many.
+    pub kernels: Vec<[usize; 3]>,
+    /// What the convolutions leave of it.
+    pub left: [usize; 3],
+}
+
 impl PatchPlan {
     fn activation() -> ActivationKind {
         ActivationKind::Relu
@@ -83,12 +100,35 @@ impl PatchPlan {
         self.side.saturating_sub(self.filters.len() * (self.kernel.saturating_sub(1)))
     }
 
+    /// What looks at the voxel's surroundings: one tower, or three that are joined at the first dense layer.
+    pub fn towers(&self) -> Vec<Tower> {
+        let of = |flat: Option<usize>| {
+            let along = |axis: usize, wide: usize| if flat == Some(axis) { 1 } else { wide };
+            let shape = |wide: usize| std::array::from_fn(|axis| along(axis, wide));
+            let mut side: [usize; 3] = shape(self.side);
+            let mut kernels: Vec<[usize; 3]> = vec![shape(self.kernel); self.filters.len()];
+            if self.view == PatchView::Stacked {
+                side[0] = STACKED;
+                kernels[0][0] = STACKED;
+            }
+            let context = self.context();
+            // A flat tower looks at the voxel's own slice along that axis.
+            let first = std::array::from_fn(|axis| if side[axis] == 1 { context[axis][0] } else { 0 });
+            Tower { first, side, kernels, left: shape(self.side_after_convolutions()) }
+        };
+        match self.view {
+            PatchView::Slice | PatchView::Stacked => vec![of(Some(0))],
+            PatchView::Triplanar => (0..3).map(|axis| of(Some(axis))).collect(),
+            PatchView::Volume => vec![of(None)],
+        }
+    }
+
     /// Voxels before and after the one that is classified which take part, `[Z, Y, X]` each.
     pub fn context(&self) -> [[usize; 2]; 3] {
         let wide = [self.side / 2, self.side - 1 - self.side / 2];
         match self.view {
             PatchView::Slice => [[0; 2], wide, wide],
-            PatchView::Stacked => [[1; 2], wide, wide],
+            PatchView::Stacked => [[STACKED / 2; 2], wide, wide],
             PatchView::Triplanar | PatchView::Volume => [wide; 3],
         }
     }

@@ -32,6 +32,7 @@ fn fingerprint(data: &Value) -> Fingerprint {
         intensities: vec![Intensities { std: 1.0, percentile_99_5: 2.0, ..Intensities::default() }; channels.len()],
         channels,
         cases,
+        labelled_box: None,
         median_relative_size_after_cropping: data["relative_size"].as_f64().unwrap(),
     }
 }
