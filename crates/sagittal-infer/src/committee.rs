@@ -5,8 +5,10 @@ use crate::{
     assembly::{Assembly, OnCrop, UncertaintyOnCrop, rows_needed},
     cost::Work,
     decision::Decision,
-    ensemble::{DropoutSamples, Prediction, Uncertainty},
+    ensemble::{DropoutSamples, Prediction, Shown, Uncertainty},
+    importance::Weighting,
     probabilities::{OnDisk, Probabilities, failed},
+    region::{Region, dense_tile},
     sliding_window::{SlidingWindow, View, Voter},
     soft::Promise,
 };
@@ -14,7 +16,7 @@ use sagittal_data::{
     Plan,
     preprocess::{Preprocessed, Preprocessor},
 };
-use sagittal_image::{Geometry, Image, Reorientation, Volume, probability_taps};
+use sagittal_image::{Geometry, Image, Rank, Reorientation, Volume, probability_taps};
 use sagittal_nets::Network;
 use sagittal_tensor::Device;
 use std::ops::ControlFlow;
@@ -78,13 +80,12 @@ impl Committee {
         self.plan.training.mirror_axes.retain(|axis| plan.training.mirror_axes.contains(axis));
     }
 
-    /// Everything that was asked for about an image, on its own grid. `lower` are the labels of the stage before, if the
-    /// plan has one. `progress` hears how many tiles of how many are done.
+    /// Everything that was asked for about an image, on its own grid, `shown` what the plan asks for besides. `progress` hears how many tiles of how many are done.
     pub(crate) fn predict(
         &self,
         case: &str,
         image: Image,
-        lower: Option<&Volume<u16>>,
+        shown: Shown<'_>,
         options: PredictOptions,
         progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Prediction, InferError> {
@@ -92,17 +93,17 @@ impl Committee {
         let Preprocessed { mut data, mut shape, restore } = self.preprocessor.run(case, &image)?;
         // Voxels are needed in one form at a time: large images would otherwise not fit.
         drop(image);
-        if let Some(lower) = lower {
+        if let Some(lower) = shown.found {
             data.extend(self.preprocessor.previous_stage(lower, &restore, [shape[1], shape[2], shape[3]]));
             shape[0] = data.len() / shape[1..].iter().product::<usize>();
         }
-        let window = self.window(options);
         let [_, working @ ..] = shape;
         let on_crop = restore.shape_before_resampling();
+        let region = self.preprocessor.region(case, &restore, working, shown.region)?.map(Region::of);
         let taps = probability_taps(working, on_crop, restore.working_spacing_mm.zip(restore.spacing_mm));
         let network = self.networks[0].plan();
         let work = Work {
-            window: &window,
+            window: self.window(region.as_ref(), options),
             network,
             n_networks: self.networks.len(),
             n_channels,
@@ -111,7 +112,8 @@ impl Committee {
             taps: &taps,
             wants: options.into(),
         };
-        let n_rows = self.rows_within(&work, options)?;
+        let (work, n_rows) = self.fitted(work, options)?;
+        let window = &work.window;
         let volume = || Volume::filled(on_crop, 0.0);
         let mut result = OnCrop {
             labels: Volume::filled(on_crop, 0),
@@ -144,6 +146,11 @@ impl Committee {
             }
         }
         drop(data);
+        if let Some(inside) = self.preprocessor.region(case, &restore, on_crop, shown.region)? {
+            // Between the voxels of the two grids a label may have come over the border.
+            let voxels = result.labels.voxels_mut().iter_mut().zip(inside.voxels());
+            voxels.filter(|(_, inside)| !**inside).for_each(|(label, _)| *label = 0);
+        }
         let OnCrop { labels, probabilities, failure, uncertainty } = result;
         if let Some(error) = failure {
             return Err(failed(error));
@@ -168,7 +175,7 @@ impl Committee {
         let shape = self.plan.axis_order.map(|axis| grid_here.shape[axis]);
         let own_mm = grid_here.spacing_mm.map(|spacing| self.plan.axis_order.map(|axis| spacing[axis]));
         let working_mm = self.plan.spacing_mm.filter(|_| own_mm.is_some()).map(|mut spacing| {
-            if let (Some(own), 1) = (own_mm, self.plan.patch[0]) {
+            if let (Some(own), Rank::Two) = (own_mm, self.plan.network_rank()) {
                 spacing[0] = own[0];
             }
             spacing
@@ -177,9 +184,9 @@ impl Committee {
         let working = spacings_mm
             .map_or(shape, |(working, own)| std::array::from_fn(|a| ((shape[a] as f64 * own[a] / working[a]).round() as usize).max(1)));
         let taps = probability_taps(working, shape, spacings_mm);
-        let window = self.window(options);
         let work = Work {
-            window: &window,
+            // Where a mask says what is labelled, that may be all.
+            window: self.window(None, options),
             network: self.networks[0].plan(),
             n_networks: self.networks.len(),
             n_channels: self.plan.channels.len(),
@@ -188,7 +195,7 @@ impl Committee {
             taps: &taps,
             wants: options.into(),
         };
-        let n_rows = self.rows_within(&work, options)?;
+        let (work, n_rows) = self.fitted(work, options)?;
         let disk_bytes = if options.probabilities { 4 * (grid.n_voxels() * self.decision.n_classes()) as u64 } else { 0 };
         Ok(Cost { bytes: work.bytes(n_rows), n_blocks: work.blocks(n_rows).count(), disk_bytes })
     }
@@ -201,8 +208,39 @@ impl Committee {
         })
     }
 
-    fn window(&self, options: PredictOptions) -> SlidingWindow {
-        let mirror_axes = if options.mirror { self.plan.training.mirror_axes.clone() } else { Vec::new() };
-        SlidingWindow { tile: self.plan.patch, step_fraction: options.step_fraction, mirror_axes, disagreement: options.uncertainty }
+    /// How an image is cut.
+    fn window<'a>(&self, region: Option<&'a Region>, options: PredictOptions) -> SlidingWindow<'a> {
+        let context = self.plan.network.context();
+        let is_dense = context != [[0; 2]; 3];
+        let mirror_axes = if options.mirror && !is_dense { self.plan.training.mirror_axes.clone() } else { Vec::new() };
+        SlidingWindow {
+            tile: self.plan.patch,
+            context,
+            region,
+            weighting: if is_dense { Weighting::Equal } else { Weighting::Gaussian },
+            step_fraction: options.step_fraction,
+            mirror_axes,
+            disagreement: options.uncertainty,
+        }
+    }
+
+    /// The work with tiles that fit the memory, and how many rows are worked on at a time. A voxel classifier's tiles become
+    /// smaller before rows are worked on in blocks.
+    fn fitted<'a>(&self, mut work: Work<'a>, options: PredictOptions) -> Result<(Work<'a>, usize), InferError> {
+        if work.window.is_dense() {
+            let size = work.window.region.map_or(work.working, Region::size);
+            for most_voxels in DENSE_VOXELS {
+                work.window.tile = dense_tile(size, most_voxels);
+                if work.rows_within(options.memory_bytes) == Some(work.taps[1].len()) {
+                    break;
+                }
+            }
+        }
+        let n_rows = self.rows_within(&work, options)?;
+        Ok((work, n_rows))
     }
 }
+
+/// Voxels of a voxel classifier's largest tile, the quickest first: what neighbours share is worked out again at the borders of
+/// tiles, and the spectra of all weights for every tile.
+const DENSE_VOXELS: [usize; 4] = [1 << 16, 1 << 14, 1 << 12, 1 << 10];

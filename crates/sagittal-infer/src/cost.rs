@@ -4,13 +4,10 @@
 //! of the input's size, all with a number per class. Probabilities lie on the disk. Where that is too much, the image is worked on in blocks of rows, and
 //! the tiles that reach into two blocks are predicted twice.
 
-use crate::{
-    PredictOptions,
-    assembly::rows_needed,
-    sliding_window::{SlidingWindow, tiles_per_batch},
-};
-use sagittal_data::plan::{NetworkPlan, UnetPlan};
+use crate::{PredictOptions, assembly::rows_needed, sliding_window::SlidingWindow};
+use sagittal_data::plan::{NetworkPlan, PatchPlan, UnetPlan};
 use sagittal_image::Tap;
+use sagittal_tensor::wide_dense_bytes;
 use std::ops::Range;
 
 const F32: f64 = 4.0;
@@ -21,7 +18,7 @@ const MOST_COUNTED: f64 = 1e9;
 
 /// A prediction as its memory sees it.
 pub(crate) struct Work<'a> {
-    pub(crate) window: &'a SlidingWindow,
+    pub(crate) window: SlidingWindow<'a>,
     pub(crate) network: &'a NetworkPlan,
     /// Number of networks.
     pub(crate) n_networks: usize,
@@ -93,19 +90,45 @@ impl Work<'_> {
     fn network_bytes(&self) -> f64 {
         let activations = match self.network {
             NetworkPlan::Unet(unet) | NetworkPlan::ResidualUnet(unet) => unet_activations(unet, self.window.tile),
-            NetworkPlan::Patch(_) | NetworkPlan::ImageToMask(_) => 0,
+            NetworkPlan::Patch(patch) => patch_activations(patch, self.window.tile),
+            NetworkPlan::ImageToMask(_) => 0,
         };
-        F32 * (self.batch() as f64 * activations as f64 + 3.0 * self.network.n_parameters() as f64 * self.n_networks as f64)
+        // A voxel classifier's weights are used in the file's order.
+        let copies = if self.window.is_dense() { 2.0 } else { 3.0 };
+        F32 * (self.batch() as f64 * activations as f64 + copies * self.network.n_parameters() as f64 * self.n_networks as f64)
     }
 
     /// Tiles that go through the network together; small images have fewer than would fit.
     fn batch(&self) -> usize {
-        let most = tiles_per_batch(self.window.tile);
+        let most = self.window.tiles_per_batch(self.window.tile);
         if self.n_working() > MOST_COUNTED {
             return most;
         }
         most.min(self.window.n_tiles(self.working, &(0..self.working[1])) << self.window.mirror_axes.len())
     }
+}
+
+/// Numbers that live together while a voxel classifier labels a tile: what it sees, the features of all towers, the two largest
+/// outputs of convolutions, the spectra, the logits.
+fn patch_activations(patch: &PatchPlan, tile: [usize; 3]) -> u64 {
+    let numbers = |size: [usize; 3], channels: usize| (size.iter().product::<usize>() * channels) as u64;
+    let context = patch.context();
+    let seen = std::array::from_fn(|axis| context[axis][0] + tile[axis] + context[axis][1]);
+    let (mut kept, mut most) = (2 * numbers(seen, patch.input_channels) + 2 * numbers(tile, patch.classes), 0);
+    for tower in patch.towers() {
+        let mut size: [usize; 3] = std::array::from_fn(|axis| tower.side[axis] + tile[axis] - 1);
+        let mut before = numbers(size, patch.input_channels);
+        for (kernel, &filters) in tower.kernels.iter().zip(&patch.filters) {
+            size = std::array::from_fn(|axis| size[axis] + 1 - kernel[axis]);
+            let after = numbers(size, filters);
+            // Before and after the activation.
+            most = most.max(before + 2 * after);
+            before = after;
+        }
+        let channels = patch.filters.last().copied().unwrap_or(patch.input_channels);
+        kept += before + wide_dense_bytes(size, channels, tower.left) / F32 as u64;
+    }
+    kept + most
 }
 
 /// Numbers that live together while a U-Net predicts a tile.

@@ -4,12 +4,12 @@ use crate::{
     Cost, InferError,
     committee::Committee,
     decision::Decision,
-    postprocess::keep_largest,
+    postprocess::{keep_parts, voxel_size},
     probabilities::{OnDisk, Probabilities, failed},
     soft::{Head, Promise},
 };
 use sagittal_data::{Plan, Seed};
-use sagittal_image::{Geometry, Image, Volume};
+use sagittal_image::{Geometry, Image, LabelMap, Volume};
 use sagittal_nets::{Dropout, ModelFile, Network};
 use sagittal_tensor::Device;
 use std::{
@@ -63,6 +63,15 @@ impl Default for PredictOptions {
     fn default() -> Self {
         Self { mirror: true, step_fraction: 0.5, probabilities: false, uncertainty: false, memory_bytes: None, dropout: None }
     }
+}
+
+/// What some models ask for besides an image, on the image's own grid.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shown<'a> {
+    /// The labels that the stage before gave, in a cascade.
+    pub found: Option<&'a Volume<u16>>,
+    /// The mask of the region of interest.
+    pub region: Option<&'a LabelMap>,
 }
 
 /// What was found, on the input's own grid.
@@ -172,36 +181,55 @@ impl Ensemble {
         options: PredictOptions,
         progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Prediction, InferError> {
+        self.predict_in(case, image, None, options, progress)
+    }
+
+    /// The same with the mask of the region of interest, where the models ask for one.
+    ///
+    /// # Errors
+    /// As [`Ensemble::predict`], and [`InferError::Data`] if the models ask for a mask and there is none, or it is of another shape.
+    ///
+    /// # Panics
+    /// As [`Ensemble::predict`].
+    pub fn predict_in(
+        &self,
+        case: &str,
+        image: Image,
+        region: Option<&LabelMap>,
+        options: PredictOptions,
+        progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Prediction, InferError> {
         let lower = if self.lower.is_empty() {
             assert!(self.plan().previous_stage.is_none(), "the last stage of a cascade is to be shown labels");
             None
         } else {
-            let options = PredictOptions { probabilities: false, uncertainty: false, dropout: None, ..options };
-            Some(together(&self.lower, case, image.clone(), None, options, progress)?.labels)
+            let options = PredictOptions { probabilities: false, uncertainty: false, ..options };
+            let shown = Shown { found: None, region };
+            Some(together(&self.lower, case, image.clone(), shown, options, progress)?.labels)
         };
-        together(&self.committees, case, image, lower.as_ref(), options, progress)
+        together(&self.committees, case, image, Shown { found: lower.as_ref(), region }, options, progress)
     }
 
-    /// The same by the last stage of a cascade, which is shown `found`, the labels of the stage before on the image's own grid.
-    /// Without a cascade they are not looked at.
+    /// The same by models that are shown what they need: the last stage of a cascade the labels that the stage before found, on
+    /// the image's own grid. What the models do not ask for is not looked at.
     ///
     /// # Errors
-    /// As [`Ensemble::predict`].
+    /// As [`Ensemble::predict_in`].
     ///
     /// # Panics
-    /// If `found` is of another shape than the image, or there is none though the models' plan has a previous stage.
+    /// If `shown.found` is of another shape than the image, or there is none though the models' plan has a previous stage.
     pub fn predict_shown(
         &self,
         case: &str,
         image: Image,
-        found: Option<&Volume<u16>>,
+        shown: Shown<'_>,
         options: PredictOptions,
         progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Prediction, InferError> {
-        let found = if self.plan().previous_stage.is_some() { found } else { None };
+        let found = if self.plan().previous_stage.is_some() { shown.found } else { None };
         assert_eq!(found.is_some(), self.plan().previous_stage.is_some(), "what the previous stage found");
         assert!(found.is_none_or(|found| found.shape() == image.geometry.shape), "labels and image on one grid");
-        together(&self.committees, case, image, found, options, progress)
+        together(&self.committees, case, image, Shown { found, ..shown }, options, progress)
     }
 
     /// What predicting an image on `grid` takes at most.
@@ -235,7 +263,7 @@ fn together(
     committees: &[Committee],
     case: &str,
     image: Image,
-    lower: Option<&Volume<u16>>,
+    shown: Shown<'_>,
     options: PredictOptions,
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Prediction, InferError> {
@@ -243,9 +271,10 @@ fn together(
         return Err(InferError::NoDropout);
     }
     let (first, others) = (&committees[0], &committees[1..]);
+    let voxel_size = voxel_size(&image.geometry);
     if others.is_empty() {
-        let mut prediction = first.predict(case, image, lower, options, progress)?;
-        prediction.labels = keep_largest(prediction.labels, &first.plan().postprocessing);
+        let mut prediction = first.predict(case, image, shown, options, progress)?;
+        prediction.labels = keep_parts(prediction.labels, &first.plan().postprocessing, voxel_size);
         return Ok(prediction);
     }
     let wanted = PredictOptions { probabilities: true, ..options };
@@ -255,11 +284,11 @@ fn together(
         let last = i + 1 == committees.len();
         let own = if last { image.take() } else { image.clone() };
         let Some(own) = own else { break };
-        let Prediction { probabilities, uncertainty, .. } = committee.predict(case, own, lower, wanted, progress)?;
+        let Prediction { probabilities, uncertainty, .. } = committee.predict(case, own, shown, wanted, progress)?;
         members.extend(probabilities.map(|probabilities| Member { probabilities, uncertainty }));
     }
     let mut prediction = mean(members, first.decision(), committees[0].decision().n_classes(), options)?;
-    prediction.labels = keep_largest(prediction.labels, &first.plan().postprocessing);
+    prediction.labels = keep_parts(prediction.labels, &first.plan().postprocessing, voxel_size);
     Ok(prediction)
 }
 
@@ -408,6 +437,7 @@ mod tests {
             ignore_label: None,
             cases: vec![case("a"), case("b")],
             intensities: vec![Intensities::default()],
+            labelled_box: None,
             median_relative_size_after_cropping: 1.0,
         };
         Plan::make(&fingerprint, &PlanOptions { base_features: Some(4), ..PlanOptions::default() }).unwrap()

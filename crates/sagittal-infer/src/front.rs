@@ -3,8 +3,8 @@
 //! Tiles come in the order of their first slice. Once no further tile begins before a slice, its sums are final, and the
 //! slice is handed on and forgotten: memory grows with the thickness of a tile, not with that of the image.
 
-use crate::importance::weights;
 use rayon::prelude::*;
+use sagittal_image::Volume;
 use std::{collections::VecDeque, ops::Range};
 
 /// Where a tile lies in an image that was padded with zeros to at least a tile.
@@ -41,8 +41,16 @@ pub(crate) struct TileValues<'a> {
     pub(crate) share: f32,
 }
 
+/// What is said of voxels in which nothing is to be found.
+pub(crate) struct Outside<'a> {
+    /// Where something is, `[Z, Y, X]`.
+    pub(crate) inside: &'a Volume<bool>,
+    /// Values of all others.
+    pub(crate) values: Vec<f32>,
+}
+
 /// Sums of weighted tiles over some slices and rows.
-pub(crate) struct Front {
+pub(crate) struct Front<'a> {
     rows: Range<usize>,
     n_x: usize,
     n_values: usize,
@@ -52,6 +60,7 @@ pub(crate) struct Front {
     first: usize,
     slices: VecDeque<Slice>,
     spare: Vec<Slice>,
+    outside: Option<Outside<'a>>,
 }
 
 /// Sums of one slice.
@@ -62,10 +71,19 @@ struct Slice {
     totals: Vec<f32>,
 }
 
-impl Front {
-    /// Sums of `n_values` for each voxel of the rows `rows` and all `n_x` columns, with nothing added yet.
-    pub(crate) fn new(rows: Range<usize>, n_x: usize, n_values: usize, tile: [usize; 3]) -> Self {
-        Self { rows, n_x, n_values, weights: weights(tile), first: 0, slices: VecDeque::new(), spare: Vec::new() }
+impl<'a> Front<'a> {
+    /// Sums of `n_values` for each voxel of the rows `rows` and all `n_x` columns, with nothing added yet. `weights` are those of
+    /// a tile's voxels.
+    pub(crate) fn new(rows: Range<usize>, n_x: usize, n_values: usize, weights: Vec<f32>, outside: Option<Outside<'a>>) -> Self {
+        Self { rows, n_x, n_values, weights, first: 0, slices: VecDeque::new(), spare: Vec::new(), outside }
+    }
+
+    /// Hands all slices before `end` to `sink`, of which one after the other is made if there is none: no tile touches them.
+    pub(crate) fn pass(&mut self, end: usize, sink: &mut dyn FnMut(&[f32])) {
+        while self.first < end {
+            self.reach(self.first + 1);
+            self.finish(self.first + 1, sink);
+        }
     }
 
     /// Makes room up to slice `end` of the image.
@@ -117,12 +135,21 @@ impl Front {
     pub(crate) fn finish(&mut self, end: usize, sink: &mut dyn FnMut(&[f32])) {
         while self.first < end {
             let Some(mut slice) = self.slices.pop_front() else { return };
-            let n_values = self.n_values;
-            slice.sums.par_chunks_mut(self.n_x * n_values).zip(slice.totals.par_chunks(self.n_x)).for_each(|(row, totals)| {
-                for (voxel, total) in row.chunks_exact_mut(n_values).zip(totals) {
-                    voxel.iter_mut().for_each(|value| *value /= total);
-                }
+            let (n_values, first_row) = (self.n_values, self.rows.start);
+            let inside = self.outside.as_ref().map(|outside| {
+                let [_, n_y, n_x] = outside.inside.shape();
+                (&outside.inside.voxels()[self.first * n_y * n_x..][..n_y * n_x], &outside.values[..])
             });
+            slice.sums.par_chunks_mut(self.n_x * n_values).zip(slice.totals.par_chunks(self.n_x)).enumerate().for_each(
+                |(y, (row, totals))| {
+                    for (x, (voxel, total)) in row.chunks_exact_mut(n_values).zip(totals).enumerate() {
+                        match inside {
+                            Some((inside, values)) if !inside[(first_row + y) * totals.len() + x] => voxel.copy_from_slice(values),
+                            _ => voxel.iter_mut().for_each(|value| *value /= total),
+                        }
+                    }
+                },
+            );
             sink(&slice.sums);
             self.spare.push(slice);
             self.first += 1;

@@ -5,12 +5,31 @@ use half::f16;
 /// The weight of the centre. nnU-Net keeps weights in float16, which has no numbers below 6e-8; this makes more of them fit.
 const HIGHEST: f64 = 10.0;
 
+/// How much the voxels of a tile count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Weighting {
+    /// More in its middle: a U-Net sees zeros beyond its border.
+    Gaussian,
+    /// All the same: a voxel classifier sees as much around each.
+    Equal,
+}
+
+impl Weighting {
+    /// The weights of a tile's voxels, `[Z, Y, X]`.
+    pub(crate) fn of(self, tile: [usize; 3]) -> Vec<f32> {
+        match self {
+            Self::Gaussian => weights(tile),
+            Self::Equal => vec![1.0; tile.iter().product()],
+        }
+    }
+}
+
 /// The weights of a tile's voxels, `[Z, Y, X]`.
 ///
 /// A Gaussian of a standard deviation of an eighth of the tile, cut off at four deviations, in float16; where nothing is left of
 /// it, the smallest weight takes over (nnU-Net's `compute_gaussian`). Near the edges of an image, where all tiles have small
 /// weights, this rounding is seen in the labels: so it is done here, too.
-pub(crate) fn weights(tile: [usize; 3]) -> Vec<f32> {
+fn weights(tile: [usize; 3]) -> Vec<f32> {
     let [along_z, along_y, along_x] = tile.map(gaussian);
     let mut weights = Vec::with_capacity(tile.iter().product());
     for z in &along_z {

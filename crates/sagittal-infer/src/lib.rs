@@ -16,12 +16,13 @@ mod members;
 mod mirroring;
 mod postprocess;
 mod probabilities;
+mod region;
 mod sliding_window;
 mod soft;
 mod tiles;
 
 pub use committee::Cost;
-pub use ensemble::{DropoutSamples, Ensemble, PredictOptions, Prediction, TEMPERATURE_KEY, Uncertainty};
+pub use ensemble::{DropoutSamples, Ensemble, PredictOptions, Prediction, Shown, TEMPERATURE_KEY, Uncertainty};
 pub use error::InferError;
-pub use postprocess::keep_largest;
+pub use postprocess::{keep_parts, voxel_size};
 pub use probabilities::Probabilities;

@@ -1,9 +1,11 @@
 //! An image larger than a network's patch: tiles that overlap, mirrored copies, several networks, averaged.
 
 use crate::{
-    front::{Front, TilePlace, TileValues},
+    front::{Front, Outside, TilePlace, TileValues},
+    importance::Weighting,
     members::Members,
     mirroring::{combinations, flipped},
+    region::Region,
     soft::Head,
     tiles::tile_starts,
 };
@@ -16,9 +18,16 @@ use std::{
 
 /// How an image is cut and looked at.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct SlidingWindow {
-    /// Size of a tile, `[Z, Y, X]`: the patch that the network was trained on.
+pub(crate) struct SlidingWindow<'a> {
+    /// Size of a tile, `[Z, Y, X]`: the patch that the network was trained on, or of a voxel classifier the largest that is
+    /// labelled at once.
     pub(crate) tile: [usize; 3],
+    /// Voxels around a tile that the network sees, too, `[Z, Y, X]` before and after.
+    pub(crate) context: [[usize; 2]; 3],
+    /// Where something is to be found; all else is background and not looked at.
+    pub(crate) region: Option<&'a Region>,
+    /// How much each voxel of a tile counts.
+    pub(crate) weighting: Weighting,
     /// Distance between tiles as a part of a tile, at most.
     pub(crate) step_fraction: f64,
     /// Every tile is also predicted mirrored along each combination of these axes, and the logits averaged.
@@ -49,12 +58,12 @@ pub(crate) struct View<'a> {
 /// one pass over the weights.
 const BATCH_VOXELS: usize = 1 << 18;
 
-/// How many tiles a batch holds.
-pub(crate) fn tiles_per_batch(tile: [usize; 3]) -> usize {
+/// How many tiles of a U-Net a batch holds.
+fn tiles_per_batch(tile: [usize; 3]) -> usize {
     (BATCH_VOXELS / tile.iter().product::<usize>()).max(1)
 }
 
-impl SlidingWindow {
+impl SlidingWindow<'_> {
     /// Mean logits of some rows `rows` of every slice, in order: `sink` gets `[Y, X, K]`, or `[Y, X, K + 1]` with
     /// [`SlidingWindow::disagreement`].
     ///
@@ -73,49 +82,82 @@ impl SlidingWindow {
     ) -> ControlFlow<()> {
         let [_, size @ ..] = view.shape;
         assert_eq!(view.data.len(), view.shape.iter().product::<usize>(), "data of an image");
-        let (below, starts) = self.layout(size);
+        let layout = self.layout(size, &rows);
+        let Layout { tile, below, starts } = &layout;
+        let (tile, below) = (*tile, *below);
         let n_classes = view.voters[0].network.plan().classes();
         let n_values = n_classes + usize::from(self.disagreement);
-        let mut front = Front::new(rows.clone(), size[2], n_values, self.tile);
-        let place = |origin| TilePlace { origin, size: self.tile, below };
+        let outside = self.region.map(|region| Outside { inside: &region.inside, values: view.head.background(n_classes, n_values) });
+        let mut front = Front::new(rows.clone(), size[2], n_values, self.weighting.of(tile), outside);
+        let place = |origin| TilePlace { origin, size: tile, below };
         let mirrors = combinations(&self.mirror_axes);
         // Slices of 2-D networks are so small that several of them make one batch.
-        let in_plane = self.in_plane(size, &rows);
-        let at_once = (tiles_per_batch(self.tile) / (in_plane.len() * mirrors.len()).max(1)).max(1);
+        let in_plane = layout.in_plane();
+        let at_once = (self.tiles_per_batch(tile) / (in_plane.len() * mirrors.len()).max(1)).max(1);
+        front.pass(starts[0].first().map_or(size[0], |first| first.saturating_sub(below[0])), sink);
         for (group, zs) in starts[0].chunks(at_once).enumerate() {
             let last = zs[zs.len() - 1];
-            front.reach((last + self.tile[0]).saturating_sub(below[0]).min(size[0]));
+            front.reach((last + tile[0]).saturating_sub(below[0]).min(size[0]));
             let places: Vec<TilePlace> = zs.iter().flat_map(|&z| in_plane.iter().map(move |&[y, x]| [z, y, x])).map(place).collect();
-            self.add_tiles(view, &places, &mirrors, &mut front, progress)?;
+            self.add_tiles(view, tile, &places, &mirrors, &mut front, progress)?;
             let next = starts[0].get((group + 1) * at_once);
             front.finish(next.map_or(size[0], |next| next.saturating_sub(below[0]).min(size[0])), sink);
         }
+        // What lies behind the last tile.
+        front.pass(size[0], sink);
         ControlFlow::Continue(())
     }
 
     /// Number of tiles that [`SlidingWindow::run`] looks at for some rows of an image of `size`.
     pub(crate) fn n_tiles(&self, size: [usize; 3], rows: &Range<usize>) -> usize {
-        self.layout(size).1[0].len() * self.in_plane(size, rows).len()
+        let layout = self.layout(size, rows);
+        layout.starts[0].len() * layout.in_plane().len()
     }
 
-    /// Padding before the image, starts of tiles along each axis of the padded image.
-    fn layout(&self, size: [usize; 3]) -> ([usize; 3], [Vec<usize>; 3]) {
-        let padded: [usize; 3] = std::array::from_fn(|a| size[a].max(self.tile[a]));
-        let below = std::array::from_fn(|a| (padded[a] - size[a]) / 2);
-        (below, std::array::from_fn(|a| tile_starts(padded[a], self.tile[a], self.step_fraction)))
+    /// Whether every voxel is labelled from its own surroundings, so that tiles need not overlap.
+    pub(crate) fn is_dense(&self) -> bool {
+        self.context != [[0; 2]; 3]
     }
 
-    /// Starts `[y, x]` of the tiles that touch some rows.
-    fn in_plane(&self, size: [usize; 3], rows: &Range<usize>) -> Vec<[usize; 2]> {
-        let (below, starts) = self.layout(size);
-        let touches = |y: usize| !TilePlace { origin: [0, y, 0], size: self.tile, below }.overlap(1, rows).0.is_empty();
-        starts[1].iter().filter(|y| touches(**y)).flat_map(|&y| starts[2].iter().map(move |&x| [y, x])).collect()
+    /// How many tiles a batch holds.
+    pub(crate) fn tiles_per_batch(&self, tile: [usize; 3]) -> usize {
+        // A voxel classifier's tiles are as large as memory allows.
+        if self.is_dense() { 1 } else { tiles_per_batch(tile) }
+    }
+
+    /// The tiles that touch some rows of an image of `size`.
+    fn layout(&self, size: [usize; 3], rows: &Range<usize>) -> Layout {
+        if !self.is_dense() {
+            let tile = self.tile;
+            let padded: [usize; 3] = std::array::from_fn(|a| size[a].max(tile[a]));
+            let below = std::array::from_fn(|a| (padded[a] - size[a]) / 2);
+            let mut starts: [Vec<usize>; 3] = std::array::from_fn(|a| tile_starts(padded[a], tile[a], self.step_fraction));
+            starts[1].retain(|&y| !TilePlace { origin: [0, y, 0], size: tile, below }.overlap(1, rows).0.is_empty());
+            return Layout { tile, below, starts };
+        }
+        // What is labelled does not depend on the tile: nothing need overlap, and nothing is looked at that is not wanted.
+        let mut bounds = self.region.map_or(size.map(|n| 0..n), |region| region.bounds.clone());
+        bounds[1] = bounds[1].start.max(rows.start)..bounds[1].end.min(rows.end);
+        let tile: [usize; 3] = std::array::from_fn(|a| self.tile[a].min(bounds[a].len()).max(1));
+        let starts = std::array::from_fn(|a| match bounds[a].len() {
+            0 => Vec::new(),
+            n => tile_starts(n, tile[a], 1.0).into_iter().map(|start| bounds[a].start + start).collect(),
+        });
+        Layout { tile, below: [0; 3], starts }
+    }
+
+    /// A tile with what is seen around it.
+    fn seen(&self, place: &TilePlace) -> TilePlace {
+        let TilePlace { origin, size, below } = *place;
+        let around = |a: usize| self.context[a][0] + size[a] + self.context[a][1];
+        TilePlace { origin, size: std::array::from_fn(around), below: std::array::from_fn(|a| below[a] + self.context[a][0]) }
     }
 
     /// Predicts tiles and all their mirrored copies, in batches, and adds them to the front.
     fn add_tiles(
         &self,
         view: &View<'_>,
+        tile: [usize; 3],
         places: &[TilePlace],
         mirrors: &[Vec<usize>],
         front: &mut Front,
@@ -123,31 +165,33 @@ impl SlidingWindow {
     ) -> ControlFlow<()> {
         let [n_channels, size @ ..] = view.shape;
         let n_classes = view.voters[0].network.plan().classes();
-        let n_voxels = self.tile.iter().product::<usize>();
+        let n_voxels = tile.iter().product::<usize>();
+        // What the network sees of a tile.
+        let seen: [usize; 3] = std::array::from_fn(|a| self.context[a][0] + tile[a] + self.context[a][1]);
         let share = 1.0 / (mirrors.len() * view.voters.len()) as f32;
         let copies: Vec<(usize, &[usize])> = (0..places.len()).flat_map(|p| mirrors.iter().map(move |axes| (p, &axes[..]))).collect();
         // What the members say of each tile that not all have seen yet.
         let mut open: BTreeMap<usize, (Members, usize)> = BTreeMap::new();
-        for batch in copies.chunks(tiles_per_batch(self.tile)) {
-            let mut input = Vec::with_capacity(batch.len() * n_voxels * n_channels);
+        for batch in copies.chunks(self.tiles_per_batch(tile)) {
+            let mut input = Vec::with_capacity(batch.len() * seen.iter().product::<usize>() * n_channels);
             for (place, mirrored) in batch {
-                let upright = cut(view.data, n_channels, size, &places[*place]);
-                input.extend_from_slice(&flipped(&upright, self.tile, n_channels, mirrored));
+                let upright = cut(view.data, n_channels, size, &self.seen(&places[*place]));
+                input.extend_from_slice(&flipped(&upright, seen, n_channels, mirrored));
             }
-            let [z, y, x] = self.tile;
+            let [z, y, x] = seen;
             let input = Tensor::<5>::from_data(TensorData::new(input, [batch.len(), z, y, x, n_channels]), view.device.plain());
             for Voter { network, dropout } in view.voters {
                 let logits = network.forward_with(network.parameters(), input.clone(), Outputs::Finest, *dropout);
                 let logits = logits.into_iter().next().expect("the finest logits").into_data();
                 let logits = logits.as_slice::<f32>().expect("logits are f32");
                 for ((place, mirrored), values) in batch.iter().zip(logits.chunks_exact(n_voxels * n_classes)) {
-                    let tile = TileValues { values, n_values: n_classes, mirrored, share };
+                    let said = TileValues { values, n_values: n_classes, mirrored, share };
                     if !self.disagreement {
-                        front.add(&places[*place], tile);
+                        front.add(&places[*place], said);
                         continue;
                     }
-                    let (members, n_heard) = open.entry(*place).or_insert_with(|| (Members::new(view.head, self.tile, n_classes), 0));
-                    members.add(tile);
+                    let (members, n_heard) = open.entry(*place).or_insert_with(|| (Members::new(view.head, tile, n_classes), 0));
+                    members.add(said);
                     *n_heard += 1;
                     if *n_heard == mirrors.len() * view.voters.len() {
                         let values = members.values();
@@ -160,6 +204,22 @@ impl SlidingWindow {
             progress(batch.iter().filter(|(_, mirrored)| mirrored.len() == self.mirror_axes.len()).count())?;
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Where tiles lie that touch some rows.
+struct Layout {
+    tile: [usize; 3],
+    /// Padding before the image.
+    below: [usize; 3],
+    /// Along each axis of the padded image.
+    starts: [Vec<usize>; 3],
+}
+
+impl Layout {
+    /// Starts `[y, x]`.
+    fn in_plane(&self) -> Vec<[usize; 2]> {
+        self.starts[1].iter().flat_map(|&y| self.starts[2].iter().map(move |&x| [y, x])).collect()
     }
 }
 

@@ -9,7 +9,20 @@ pub(crate) enum Head {
     Regions,
 }
 
+/// The logit of what is certain.
+const CERTAIN: f32 = 30.0;
+
 impl Head {
+    /// Values of a voxel in which nothing is to be found: logits of `n_classes`, zeros behind them.
+    pub(crate) fn background(self, n_classes: usize, n_values: usize) -> Vec<f32> {
+        let logit = |class: usize| match self {
+            Self::Classes if class == 0 => CERTAIN,
+            Self::Classes => 0.0,
+            Self::Regions => -CERTAIN,
+        };
+        (0..n_values).map(|k| if k < n_classes { logit(k) } else { 0.0 }).collect()
+    }
+
     /// Turns the logits of a voxel into probabilities.
     pub(crate) fn probabilities(self, logits: &mut [f32]) {
         match self {

@@ -28,8 +28,9 @@ fn network_with(classes: usize, channels: usize, dropout: f64) -> Network {
     Network::new(&plan, &mut rand_chacha::ChaCha8Rng::seed_from_u64(1), &Device::cpu()).unwrap().for_prediction()
 }
 
-fn window(mirror_axes: Vec<usize>) -> SlidingWindow {
-    SlidingWindow { tile: [8; 3], step_fraction: 0.5, mirror_axes, disagreement: false }
+fn window(mirror_axes: Vec<usize>) -> SlidingWindow<'static> {
+    let (context, weighting) = ([[0; 2]; 3], Weighting::Gaussian);
+    SlidingWindow { tile: [8; 3], context, region: None, weighting, step_fraction: 0.5, mirror_axes, disagreement: false }
 }
 
 fn image(shape: [usize; 4]) -> Vec<f32> {
@@ -41,11 +42,11 @@ fn voters(networks: &[Network]) -> Vec<Voter<'_>> {
 }
 
 /// The slices of some rows, one after the other.
-fn slices(networks: &[Network], data: &[f32], shape: [usize; 4], window: &SlidingWindow, rows: Range<usize>) -> Vec<f32> {
+fn slices(networks: &[Network], data: &[f32], shape: [usize; 4], window: &SlidingWindow<'_>, rows: Range<usize>) -> Vec<f32> {
     slices_of(&voters(networks), data, shape, window, rows)
 }
 
-fn slices_of(voters: &[Voter<'_>], data: &[f32], shape: [usize; 4], window: &SlidingWindow, rows: Range<usize>) -> Vec<f32> {
+fn slices_of(voters: &[Voter<'_>], data: &[f32], shape: [usize; 4], window: &SlidingWindow<'_>, rows: Range<usize>) -> Vec<f32> {
     let device = Device::cpu();
     let view = View { data, shape, voters, head: Head::Classes, device: &device };
     let (mut found, mut n_done) = (Vec::new(), 0);
@@ -59,7 +60,7 @@ fn slices_of(voters: &[Voter<'_>], data: &[f32], shape: [usize; 4], window: &Sli
     found
 }
 
-fn all(networks: &[Network], data: &[f32], shape: [usize; 4], window: &SlidingWindow) -> Vec<f32> {
+fn all(networks: &[Network], data: &[f32], shape: [usize; 4], window: &SlidingWindow<'_>) -> Vec<f32> {
     slices(networks, data, shape, window, 0..shape[2])
 }
 
