@@ -14,6 +14,7 @@ pub(crate) mod import;
 pub(crate) mod phantom;
 pub(crate) mod plan;
 pub(crate) mod predict;
+pub(crate) mod region_masks;
 pub(crate) mod report;
 pub(crate) mod statistics;
 pub(crate) mod train;

@@ -38,6 +38,10 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_name = "NAME", default_value_t = NetName::Unet, conflicts_with = "like")]
     pub(crate) net: NetName,
 
+    /// For voxel classifiers (patch-*): masks of every image say what is learned and labelled, instead of a box around the labels
+    #[arg(long, conflicts_with = "like")]
+    pub(crate) roi: bool,
+
     #[command(flatten)]
     pub(crate) budget: Budgeted,
 

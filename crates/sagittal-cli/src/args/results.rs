@@ -29,6 +29,10 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_enum, default_value_t)]
     pub(crate) checkpoint: CheckpointChoice,
 
+    /// Folder with a mask CASE.ext of every case, for voxel classifiers that label what lies inside one [default: the data set's own]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) roi: Option<PathBuf>,
+
     /// Leave out mirrored copies: several times faster, a little less accurate
     #[arg(long)]
     pub(crate) no_mirror: bool,

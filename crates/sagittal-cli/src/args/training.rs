@@ -60,6 +60,11 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     pub(crate) record_gradients: bool,
 
+    /// For voxel classifiers (patch-*): folder with a mask CASE.ext of every case, in which is learned and labelled [default: the
+    /// data set's own masks (DRIVE's field of view), else the box in which the training cases have labels]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) roi: Option<PathBuf>,
+
     /// Continue the run in RUN where it was interrupted
     #[arg(long)]
     pub(crate) resume: bool,

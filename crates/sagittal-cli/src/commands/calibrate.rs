@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     args::CalibrateArgs,
+    commands::region_masks::RegionMasks,
     device,
     machine::usable_memory_bytes,
     messages::{Messages, Unit},
@@ -121,7 +122,8 @@ fn add_case(id: &str, ensemble: &Ensemble, dataset: &Dataset, calibration: &mut 
     let inside = dataset.read_region(case)?;
     let options = PredictOptions { probabilities: true, memory_bytes: usable_memory_bytes(), ..PredictOptions::default() };
     let mut go_on = |_, _| if stop.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    let prediction = ensemble.predict(id, image, options, &mut go_on)?;
+    let region = RegionMasks::default().read(case, ensemble.plan())?;
+    let prediction = ensemble.predict_in(id, image, region.as_ref(), options, &mut go_on)?;
     let classes = prediction.probabilities.context("the probabilities were asked for")?.all()?;
     let (plan, labels) = (ensemble.plan(), reference.labels.voxels());
     let counts = |i: &usize| inside.as_ref().is_none_or(|mask| mask.labels.voxels()[*i] != 0) && plan.ignore_label != Some(labels[*i]);

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use rayon::prelude::*;
-use sagittal_data::{Dataset, FoldChoice, Plan, Splits, plan::KeepLargest};
+use sagittal_data::{Dataset, FoldChoice, Plan, Splits, plan::KeepParts};
 use sagittal_image::{LabelMap, io};
-use sagittal_infer::keep_largest;
+use sagittal_infer::{keep_parts, voxel_size};
 use sagittal_metrics::overlap;
 use sagittal_nets::ModelFile;
 use sagittal_tensor::Device;
@@ -76,7 +76,7 @@ struct Choice {
     candidates: Vec<Candidate>,
     chosen: String,
     postprocessing_tried: Vec<Trial>,
-    postprocessing: Vec<KeepLargest>,
+    postprocessing: Vec<KeepParts>,
     /// Of what was chosen, post-processed.
     result: Scores,
 }
@@ -220,7 +220,7 @@ impl<'a> HeldOut<'a> {
     }
 
     /// Dice of every structure in one case, after `steps`.
-    fn dice_of(&self, id: &str, prediction: LabelMap, steps: &[KeepLargest]) -> anyhow::Result<Vec<Option<f64>>> {
+    fn dice_of(&self, id: &str, prediction: LabelMap, steps: &[KeepParts]) -> anyhow::Result<Vec<Option<f64>>> {
         let case = self.dataset.training_case(id).context("the data set does not have it any more")?;
         let reference = self.dataset.read_labels(case)?;
         let inside = self.dataset.scored_voxels(case, &reference)?;
@@ -228,7 +228,8 @@ impl<'a> HeldOut<'a> {
         if found != expected {
             bail!("its prediction has shape {found:?}, its labels {expected:?} (z, y, x); validate the run again");
         }
-        let labels = keep_largest(prediction.labels, steps);
+        let voxel_size = voxel_size(&prediction.geometry);
+        let labels = keep_parts(prediction.labels, steps, voxel_size);
         let dice = self.structures.iter().map(|Structure { values, .. }| {
             let mask = |label: &u16| u16::from(values.contains(label));
             overlap::count(&labels.map(mask), &reference.labels.map(mask), &[1], inside.as_ref())[0].dice()
@@ -237,7 +238,7 @@ impl<'a> HeldOut<'a> {
     }
 
     /// Scores label maps, those of fold `f` in `folder_of(f)`, after `steps`.
-    fn score(&self, candidate: &Candidate, steps: &[KeepLargest], progress: &Progress, stop: &Stop) -> anyhow::Result<Scores> {
+    fn score(&self, candidate: &Candidate, steps: &[KeepParts], progress: &Progress, stop: &Stop) -> anyhow::Result<Scores> {
         let of_case = |(id, fold): &(String, usize)| -> anyhow::Result<Vec<Option<f64>>> {
             if stop.requested() {
                 bail!("stopped on request");
@@ -263,7 +264,7 @@ impl Scores {
 }
 
 /// Copies the models of all folds of the chosen runs, which from now on post-process.
-fn write_models(folder: &Path, runs: &[Run], chosen: &Candidate, steps: &[KeepLargest], device: &Device) -> anyhow::Result<()> {
+fn write_models(folder: &Path, runs: &[Run], chosen: &Candidate, steps: &[KeepParts], device: &Device) -> anyhow::Result<()> {
     for run in runs.iter().filter(|run| chosen.runs.contains(&run.name)) {
         for fold in &run.folds {
             let ModelFile { network, mut header } = ModelFile::read(&run.model(*fold), device)?;

@@ -54,6 +54,7 @@ pub(crate) fn run(args: &DemoArgs, messages: &Messages) -> anyhow::Result<Outcom
         output: run.clone(),
         plan: Some(plan_file),
         net: NetName::Unet,
+        roi: None,
         fold: FoldChoice::Index(0),
         cross_validate: false,
         length: Length { time: Some(args.time), epochs: None },
@@ -79,6 +80,7 @@ pub(crate) fn run(args: &DemoArgs, messages: &Messages) -> anyhow::Result<Outcom
 
     messages.say("\n== predict and evaluate: the test cases");
     let prediction = PredictArgs {
+        roi: None,
         paths: vec![run.clone(), data.clone()],
         output: labels.clone(),
         checkpoint: CheckpointChoice::Final,

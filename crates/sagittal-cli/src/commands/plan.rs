@@ -14,6 +14,7 @@ use sagittal_tensor::Device;
 
 use crate::{
     args::{Configuration, PlanArgs, Preset},
+    commands::region_masks::RegionMasks,
     messages::{Messages, Unit},
     outcome::{Outcome, WrongUse},
 };
@@ -27,8 +28,8 @@ pub(crate) fn run(args: &PlanArgs, messages: &Messages) -> anyhow::Result<Outcom
     let fingerprint = fingerprint(&dataset, orientation, messages)?;
     let (plan, remark) = match (args.like, args.time) {
         (Some(_), _) => like_nnunet(args, &fingerprint)?,
-        (None, Some(time)) => within_time(&options(args), time, &fingerprint, &Device::cpu(), messages)?,
-        (None, None) => (Plan::make(&fingerprint, &options(args))?, String::new()),
+        (None, Some(time)) => within_time(&options(args, &dataset), time, &fingerprint, &Device::cpu(), messages)?,
+        (None, None) => (Plan::make(&fingerprint, &options(args, &dataset))?, String::new()),
     };
     if let Some(file) = &args.output {
         plan.write(file)?;
@@ -50,9 +51,11 @@ pub(crate) fn fingerprint(dataset: &Dataset, orientation: OrientationRule, messa
         .context("cannot plan; `sagittal check` lists everything that is wrong with the data set")
 }
 
-fn options(args: &PlanArgs) -> PlanOptions {
+fn options(args: &PlanArgs, dataset: &Dataset) -> PlanOptions {
     let defaults = PlanOptions::default();
-    PlanOptions { net: args.net, memory_bytes: args.budget.memory.unwrap_or(defaults.memory_bytes), ..defaults }
+    let memory_bytes = args.budget.memory.unwrap_or(defaults.memory_bytes);
+    let region_masks = args.roi || RegionMasks::default().are_there(&dataset.training);
+    PlanOptions { net: args.net, memory_bytes, region_masks, ..defaults }
 }
 
 /// nnU-Net's plan that was asked for, and which others it makes of the data set.

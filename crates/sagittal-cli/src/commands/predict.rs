@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::Context;
-use sagittal_data::{Case, DataError, Dataset, Layout, Seed};
+use sagittal_data::{Case, DataError, Dataset, Layout, Seed, plan::NetworkPlan};
 use sagittal_image::{
     Geometry, Volume,
     io::{self, Format, SourceHeader},
@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use crate::{
     args::{CheckpointChoice, PredictArgs},
+    commands::region_masks::RegionMasks,
     device,
     machine::usable_memory_bytes,
     messages::{Messages, Unit},
@@ -63,6 +64,7 @@ pub(crate) fn predict(args: &PredictArgs, messages: &Messages, stop: &Stop) -> a
     WrongUse::if_file(&args.output)?;
     let device = device::open(args.on, messages)?;
     let ensemble = Ensemble::load(&model_files(models, args.checkpoint)?, &device)?;
+    let masks = RegionMasks::open(args.roi.as_deref())?;
     let cases = inputs::find(inputs, ensemble.plan().channels.len())?;
     refuse_to_overwrite_inputs(&cases, &args.output)?;
     std::fs::create_dir_all(&args.output).with_context(|| format!("cannot make {}", args.output.display()))?;
@@ -74,7 +76,11 @@ pub(crate) fn predict(args: &PredictArgs, messages: &Messages, stop: &Stop) -> a
         dropout: dropout_samples(args, &ensemble)?,
         ..PredictOptions::default()
     };
-    let mirroring = if options.mirror { "mirrored copies averaged" } else { "without mirroring" };
+    let mirroring = match (&ensemble.plan().network, options.mirror) {
+        (NetworkPlan::Patch(_), _) => "each voxel from its own surroundings",
+        (_, true) => "mirrored copies averaged",
+        (_, false) => "without mirroring",
+    };
     let samples = options.dropout.map_or_else(String::new, |samples| {
         let n = samples.n;
         format!(", {n} samples of dropout each, which take {n} times as long as one prediction")
@@ -95,7 +101,7 @@ pub(crate) fn predict(args: &PredictArgs, messages: &Messages, stop: &Stop) -> a
             predicted.failed.push((case.id.clone(), InferError::Stopped.to_string()));
             continue;
         }
-        match predict_file(&ensemble, case, &args.output, options, messages, &mut tiles) {
+        match predict_file(&ensemble, case, &masks, &args.output, options, messages, &mut tiles) {
             Ok((file, uncertainty)) => {
                 predicted.written.push((case.id.clone(), file));
                 if let Some(found) = uncertainty {
@@ -157,6 +163,7 @@ fn output_file(case: &Case, folder: &Path) -> PathBuf {
 fn predict_file(
     ensemble: &Ensemble,
     case: &Case,
+    masks: &RegionMasks,
     folder: &Path,
     options: PredictOptions,
     messages: &Messages,
@@ -172,7 +179,8 @@ fn predict_file(
         let disk = if disk_bytes > 0 { format!(", {} of the disk for a time", size(disk_bytes)) } else { String::new() };
         messages.say(format_args!("{}: {x} x {y} x {z} voxels, at most {} of memory{blocks}{disk}", case.id, size(bytes)));
     }
-    let prediction = ensemble.predict(&case.id, image, options, tiles)?;
+    let region = masks.read(case, ensemble.plan())?;
+    let prediction = ensemble.predict_in(&case.id, image, region.as_ref(), options, tiles)?;
     let path = output_file(case, folder);
     io::write_label_map(&path, &prediction.labels, &geometry, &header)?;
     if let Some(classes) = &prediction.probabilities {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use sagittal_data::{Dataset, Plan};
-use sagittal_image::io;
+use sagittal_data::{Dataset, Plan, plan::NetworkPlan, planner::NetName};
+use sagittal_image::{Rank, io};
 use sagittal_metrics::{Bootstrap, Metrics};
 use sagittal_report::{CasePicture, CaseRole, Compared, Curves, Palette, Progress, ReportInput, html, representative_cases, three_planes};
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ pub(crate) fn write(args: &ReportArgs, messages: &Messages) -> anyhow::Result<Pa
     let input = ReportInput {
         dataset: plan.dataset.clone(),
         fold: Some(if folds.len() == 1 { format!("fold {first}") } else { format!("folds {}", fold_names.join(", ")) }),
-        model: Some(if plan.patch[0] == 1 { "2-D U-Net".to_owned() } else { "3-D U-Net".to_owned() }),
+        model: Some(network_words(&plan)),
         minutes,
         seed: training["seed"].as_u64(),
         plan_words: plan.describe(),
@@ -83,6 +83,17 @@ pub(crate) fn write(args: &ReportArgs, messages: &Messages) -> anyhow::Result<Pa
         messages.say(format_args!("note: {warning}"));
     }
     Ok(page)
+}
+
+/// The network in a few words.
+fn network_words(plan: &Plan) -> String {
+    match &plan.network {
+        NetworkPlan::Patch(patch) => format!("voxel classifier {}", NetName::Patch(patch.view)),
+        NetworkPlan::ImageToMask(_) => NetName::ImageToMask.to_string(),
+        NetworkPlan::Unet(_) | NetworkPlan::ResidualUnet(_) => {
+            if plan.network_rank() == Rank::Two { "2-D U-Net" } else { "3-D U-Net" }.to_owned()
+        }
+    }
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

@@ -1,5 +1,6 @@
 //! `sagittal train`: one fold of a data set, from its files to a model with its scores.
 
+mod clean_up;
 mod cross_validation;
 mod origin;
 mod previous_stage;
@@ -8,6 +9,7 @@ mod validation;
 mod watch;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -16,11 +18,11 @@ use anyhow::Context;
 use sagittal_data::{
     Batch, Dataset, Fold, FoldChoice, Plan, PlanOptions, Seed, Splits,
     loader::{Loader, LoaderOptions, Purpose},
-    plan::{Length, time_words},
+    plan::{Length, NetworkPlan, RegionOfInterest, time_words},
     training_set::{TrainingSet, TrainingSetOptions},
 };
 use sagittal_metrics::Metrics;
-use sagittal_nets::Network;
+use sagittal_nets::{ModelFile, Network};
 use sagittal_tensor::Device;
 use sagittal_train::{Budget, Objective, RunOptions, StopReason, Trainer, TrainerOptions, has_checkpoint, read_checkpoint};
 use serde::Serialize;
@@ -28,7 +30,7 @@ use serde_json::json;
 
 use crate::{
     args::TrainArgs,
-    commands::{evaluate, plan},
+    commands::{evaluate, plan, region_masks::RegionMasks},
     device,
     messages::{Messages, Unit},
     outcome::{Outcome, WrongUse},
@@ -123,7 +125,9 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
         Some(model) => Some(Origin::read(model, &device)?),
         None => None,
     };
-    let plan = plan_of(args, origin.as_ref(), &dataset, &folder, &device, messages)?;
+    let masks = RegionMasks::open(args.roi.as_deref())?;
+    let plan = plan_of(args, origin.as_ref(), &dataset, &folder, &masks, &device, messages)?;
+    refuse_masks_without_use(args, &plan)?;
     let previous_run = previous_run(args, &plan, &folder)?;
     let fold = fold_of(args.fold, &dataset, &folder)?;
     let digest = dataset.digest();
@@ -139,6 +143,7 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
         cache: Some(folder.root.join("preprocessed")),
         memory_bytes: memory_for_cases(args),
         previous_stage: previous.files.clone(),
+        regions: region_files(&dataset, &fold, &masks, &plan)?,
     };
     let prepare = |ids: &[String], title: &str| {
         let progress = messages.progress(title, Unit::Cases, ids.len() as u64);
@@ -184,8 +189,19 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     let mut loader = Loader::start(Arc::clone(&training), &plan, loading);
     let mut batches = std::iter::repeat_with(move || loader.next_batch());
 
-    let mut watch =
-        Watch::start(messages, &folder, &dataset, &fold, &plan, &previous, &device, stop, options.budget, trainer.progress.epochs.clone())?;
+    let mut watch = Watch::start(
+        messages,
+        &folder,
+        &dataset,
+        &fold,
+        &plan,
+        &previous,
+        &masks,
+        &device,
+        stop,
+        options.budget,
+        trainer.progress.epochs.clone(),
+    )?;
     let outcome = sagittal_train::run(&mut trainer, &mut batches, &validation_batches, &folder.fold, &options, &mut watch)?;
     drop(batches);
     drop(watch);
@@ -203,7 +219,20 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     if !is_over {
         return Ok(Trained { metrics: Err(stopped), n_left_out });
     }
-    let metrics = validation::score(&trainer.result(), &plan, &dataset, &fold, &previous, &folder, seed, &device, messages, stop)?;
+    let plan = if matches!(plan.network, NetworkPlan::Patch(_)) && plan.postprocessing.is_empty() {
+        let result = trainer.result();
+        let Some(steps) = clean_up::choose(&result, &plan, &dataset, &fold, &previous, &masks, &device, messages, stop)? else {
+            return Ok(Trained { metrics: Err(stopped), n_left_out });
+        };
+        let plan = Plan { postprocessing: steps, ..plan };
+        let mut facts = options.facts.clone();
+        facts["plan"] = serde_json::to_value(&plan)?;
+        ModelFile::write(&folder.fold.model(), &result, &facts)?;
+        plan
+    } else {
+        plan
+    };
+    let metrics = validation::score(&trainer.result(), &plan, &dataset, &fold, &previous, &masks, &folder, seed, &device, messages, stop)?;
     Ok(Trained { metrics: metrics.ok_or(stopped), n_left_out })
 }
 
@@ -213,6 +242,7 @@ fn plan_of(
     origin: Option<&Origin>,
     dataset: &Dataset,
     folder: &RunFolder,
+    masks: &RegionMasks,
     device: &Device,
     messages: &Messages,
 ) -> anyhow::Result<Plan> {
@@ -233,7 +263,9 @@ fn plan_of(
         Some(given) => Plan::read(given)?,
         None => {
             let defaults = PlanOptions::default();
-            let options = PlanOptions { net: args.net, memory_bytes: args.budget.memory.unwrap_or(defaults.memory_bytes), ..defaults };
+            let memory_bytes = args.budget.memory.unwrap_or(defaults.memory_bytes);
+            let region_masks = masks.are_there(&dataset.training);
+            let options = PlanOptions { net: args.net, memory_bytes, region_masks, ..defaults };
             let orientation = origin.map_or(options.orientation, |origin| origin.plan.orientation);
             let fingerprint = plan::fingerprint(dataset, orientation, messages)?;
             crate::whole_file::write(&folder.root.join("fingerprint.json"), &serde_json::to_string_pretty(&fingerprint)?)?;
@@ -267,6 +299,25 @@ fn refuse_other_dataset(plan: &Plan, dataset: &Dataset) -> Result<(), WrongUse> 
     }
     let cure = "plan this data set with `sagittal plan`, or name another run with -o";
     Err(WrongUse(format!("the plan was made for other channels or labels than {} has; {cure}", dataset.name)))
+}
+
+/// Refuses masks that the plan does not ask for.
+fn refuse_masks_without_use(args: &TrainArgs, plan: &Plan) -> Result<(), WrongUse> {
+    match &args.roi {
+        Some(folder) if plan.region_of_interest != Some(RegionOfInterest::Masks) => Err(WrongUse(format!(
+            "the plan does not ask for masks, so --roi {} has no meaning; leave it out, or plan a voxel classifier with `sagittal plan \
+             --net patch-2d --roi`",
+            folder.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The masks of the fold's cases, where the plan asks for them.
+fn region_files(dataset: &Dataset, fold: &Fold, masks: &RegionMasks, plan: &Plan) -> Result<BTreeMap<String, PathBuf>, WrongUse> {
+    let cases = fold.training.iter().chain(&fold.validation).filter_map(|id| dataset.training_case(id));
+    let files = cases.map(|case| Ok(masks.file(case, plan)?.map(|file| (case.id.clone(), file))));
+    Ok(files.collect::<Result<Vec<_>, WrongUse>>()?.into_iter().flatten().collect())
 }
 
 /// Refuses a plan that takes more memory than was allowed; one that is made here fits.

@@ -16,6 +16,7 @@ mod techniques;
 mod train;
 mod usage;
 mod view;
+mod voxel_classifier;
 
 use std::{path::Path, process::Command};
 

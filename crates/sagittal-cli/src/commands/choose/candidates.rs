@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::{HeldOut, Run, Scores};
 use crate::{
+    commands::region_masks::RegionMasks,
     machine::usable_memory_bytes,
     messages::{Messages, Unit},
     stop::Stop,
@@ -99,7 +100,8 @@ fn predict(
             let (geometry, header) = (image.geometry.clone(), image.header.clone());
             let options = PredictOptions { memory_bytes: usable_memory_bytes(), ..PredictOptions::default() };
             let mut go_on = |_, _| if stop.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-            let prediction = ensemble.predict(id, image, options, &mut go_on).with_context(act)?;
+            let region = RegionMasks::default().read(case, ensemble.plan())?;
+            let prediction = ensemble.predict_in(id, image, region.as_ref(), options, &mut go_on).with_context(act)?;
             io::write_label_map(&folder.join(held_out.file_name(id)?), &prediction.labels, &geometry, &header).with_context(act)?;
             progress.advance();
         }

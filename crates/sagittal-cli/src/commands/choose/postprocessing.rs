@@ -1,6 +1,6 @@
 //! Which parts of labels to drop, found as nnU-Net finds it (Isensee et al. 2021; `determine_postprocessing`).
 
-use sagittal_data::plan::KeepLargest;
+use sagittal_data::plan::KeepParts;
 use serde::Serialize;
 
 use super::{HeldOut, Scores, candidates::Candidate};
@@ -26,7 +26,7 @@ pub(super) fn choose(
     held_out: &HeldOut,
     messages: &Messages,
     stop: &Stop,
-) -> anyhow::Result<(Vec<KeepLargest>, Vec<Trial>, Scores)> {
+) -> anyhow::Result<(Vec<KeepParts>, Vec<Trial>, Scores)> {
     let structures = &held_out.structures;
     let mut foreground: Vec<u16> = structures.iter().flat_map(|structure| structure.values.clone()).collect();
     foreground.sort_unstable();
@@ -38,7 +38,7 @@ pub(super) fn choose(
     let (mut steps, mut trials, mut so_far) = (Vec::new(), Vec::new(), candidate.scores.clone());
     let mut attempt = |name: &str, values: &[u16], helps: &dyn Fn(&Scores, &Scores) -> bool| -> anyhow::Result<()> {
         let mut with_it = steps.clone();
-        with_it.push(KeepLargest { values: values.to_vec() });
+        with_it.push(KeepParts::largest(values.to_vec()));
         let scores = held_out.score(candidate, &with_it, &progress, stop)?;
         let kept = helps(&so_far, &scores);
         trials.push(Trial { structure: name.to_owned(), scores: scores.clone(), kept });

@@ -36,11 +36,12 @@ pub(super) fn step_s(plan: &Plan, device: &Device) -> anyhow::Result<f64> {
 
 /// Noise with labels without any pattern: arithmetic takes the same time on everything.
 fn batch(plan: &Plan) -> Batch {
-    let [z, y, x] = plan.patch;
+    let [z, y, x] = plan.input_size();
     let (n, c) = (plan.batch_size, plan.n_inputs());
     // Fractional parts of multiples of the golden ratio are spread evenly.
     let noise = |index: usize| (index as f64 * 0.618_033_988_749_895).fract();
     let images = (0..n * c * z * y * x).map(|index| (2.0 * noise(index) - 1.0) as f32).collect();
-    let labels = (0..n * z * y * x).map(|index| (noise(index) * plan.labels.len() as f64) as u8).collect();
+    let n_labels = n * plan.patch.iter().product::<usize>();
+    let labels = (0..n_labels).map(|index| (noise(index) * plan.labels.len() as f64) as u8).collect();
     Batch { step: 0, images, labels, shape: [n, c, z, y, x] }
 }

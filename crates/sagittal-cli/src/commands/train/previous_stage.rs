@@ -17,7 +17,7 @@ use sagittal_tensor::Device;
 
 use super::run_folder::RunFolder;
 use crate::{
-    commands::predict::label_extension,
+    commands::{predict::label_extension, region_masks::RegionMasks},
     machine::usable_memory_bytes,
     messages::{Messages, Unit},
     outcome::WrongUse,
@@ -144,7 +144,8 @@ fn predict(case: &Case, dataset: &Dataset, model: &Path, target: &Path, device: 
     let image = dataset.read_image(case)?;
     let (geometry, header) = (image.geometry.clone(), image.header.clone());
     let options = PredictOptions { memory_bytes: usable_memory_bytes(), ..PredictOptions::default() };
-    let labels = ensemble.predict(&case.id, image, options, &mut |_, _| ControlFlow::Continue(()))?.labels;
+    let region = RegionMasks::default().read(case, ensemble.plan())?;
+    let labels = ensemble.predict_in(&case.id, image, region.as_ref(), options, &mut |_, _| ControlFlow::Continue(()))?.labels;
     let file = target.join(format!("{}{}", case.id, label_extension(&case.images[0])));
     io::write_label_map(&file, &labels, &geometry, &header)?;
     Ok(file)

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use anyhow::Context;
 use sagittal_data::{Case, Dataset, Fold, Plan, Seed};
 use sagittal_image::{LabelMap, io};
-use sagittal_infer::{Ensemble, PredictOptions, Prediction};
+use sagittal_infer::{Ensemble, PredictOptions, Prediction, Shown};
 use sagittal_metrics::{
     Beside, Bootstrap, CaseScore, DistanceUnit, Distances, FailedCase, Metrics, Ranking, ScoreOptions, ScoredRegion, Subject,
     SurfaceOptions,
@@ -18,6 +18,7 @@ use crate::{
     commands::{
         evaluate::{self, Structures},
         predict::label_extension,
+        region_masks::RegionMasks,
     },
     messages::{Messages, Unit},
     stop::Stop,
@@ -37,6 +38,7 @@ pub(super) fn score(
     dataset: &Dataset,
     fold: &Fold,
     previous: &PreviousStage,
+    masks: &RegionMasks,
     folder: &RunFolder,
     seed: Seed,
     device: &Device,
@@ -66,9 +68,10 @@ pub(super) fn score(
         }
         let options = PredictOptions { probabilities: pool.is_some(), ..PredictOptions::default() };
         let found = previous.of(id, &geometry, plan)?;
-        let found = found.as_ref().map(|map| &map.labels);
+        let mask = masks.read(case, plan)?;
+        let shown = Shown { found: found.as_ref().map(|map| &map.labels), region: mask.as_ref() };
         let Prediction { labels, probabilities, .. } =
-            ensemble.predict_shown(id, image, found, options, &mut |_, _| ControlFlow::Continue(()))?;
+            ensemble.predict_shown(id, image, shown, options, &mut |_, _| ControlFlow::Continue(()))?;
         io::write_label_map(&target.join(format!("{id}{}", label_extension(&case.images[0]))), &labels, &geometry, &header)?;
         let inside = dataset.scored_voxels(case, &reference)?;
         if case.region.is_some() {

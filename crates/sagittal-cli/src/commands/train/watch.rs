@@ -10,7 +10,7 @@ use anyhow::Context;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sagittal_data::{Dataset, Fold, Plan};
 use sagittal_image::{Image, LabelMap, Volume};
-use sagittal_infer::{Ensemble, PredictOptions};
+use sagittal_infer::{Ensemble, PredictOptions, Shown};
 use sagittal_metrics::ScoreOptions;
 use sagittal_nets::Network;
 use sagittal_report::{Palette, Progress, TrainingGif};
@@ -18,7 +18,12 @@ use sagittal_tensor::Device;
 use sagittal_train::{Budget, EpochRecord, Events, Trainer};
 
 use super::{previous_stage::PreviousStage, run_folder::RunFolder};
-use crate::{commands::evaluate::Structures, messages::Messages, stop::Stop, whole_file};
+use crate::{
+    commands::{evaluate::Structures, region_masks::RegionMasks},
+    messages::Messages,
+    stop::Stop,
+    whole_file,
+};
 
 /// Ticks of the bar for the whole budget.
 const TICKS: u64 = 1000;
@@ -54,6 +59,8 @@ struct Picture {
     region: Option<Volume<bool>>,
     /// In a cascade what the stage before found.
     found: Option<LabelMap>,
+    /// Where something is to be found, if the plan asks for a mask.
+    mask: Option<LabelMap>,
     gif: TrainingGif,
     encoded: Instant,
     /// When the last frame was done, and how long it took.
@@ -69,6 +76,7 @@ impl<'a> Watch<'a> {
         fold: &Fold,
         plan: &'a Plan,
         previous: &PreviousStage,
+        masks: &RegionMasks,
         device: &'a Device,
         stop: &'a Stop,
         budget: Budget,
@@ -80,7 +88,7 @@ impl<'a> Watch<'a> {
         let bar = ProgressBar::with_draw_target(Some(TICKS), target).with_style(style);
         let picture = match fold.validation.first() {
             // A picture that cannot be made is no reason not to train.
-            Some(id) => Picture::start(id, folder, dataset, plan, previous)
+            Some(id) => Picture::start(id, folder, dataset, plan, previous, masks)
                 .inspect_err(|error| messages.say(format_args!("there will be no training GIF: case {id}: {error:#}")))
                 .ok(),
             None => None,
@@ -131,9 +139,9 @@ impl<'a> Watch<'a> {
         let start = Instant::now();
         let ensemble = Ensemble::new(vec![network.clone()], self.plan.clone(), self.device);
         let options = PredictOptions { mirror: false, ..PredictOptions::default() };
-        let found = picture.found.as_ref().map(|map| &map.labels);
+        let shown = Shown { found: picture.found.as_ref().map(|map| &map.labels), region: picture.mask.as_ref() };
         let mut go_on = |_, _| ControlFlow::Continue(());
-        let labels = ensemble.predict_shown(&picture.case, picture.image.clone(), found, options, &mut go_on)?.labels;
+        let labels = ensemble.predict_shown(&picture.case, picture.image.clone(), shown, options, &mut go_on)?.labels;
         let prediction = LabelMap { labels, geometry: picture.reference.geometry.clone(), header: picture.reference.header.clone() };
         let structures = Structures::of(&self.plan.labels, &self.plan.regions);
         let scores = structures.score(&prediction, &picture.reference, picture.region.as_ref(), ScoreOptions::default())?;
@@ -148,15 +156,23 @@ impl<'a> Watch<'a> {
 }
 
 impl Picture {
-    fn start(id: &str, folder: &RunFolder, dataset: &Dataset, plan: &Plan, previous: &PreviousStage) -> anyhow::Result<Self> {
+    fn start(
+        id: &str,
+        folder: &RunFolder,
+        dataset: &Dataset,
+        plan: &Plan,
+        previous: &PreviousStage,
+        masks: &RegionMasks,
+    ) -> anyhow::Result<Self> {
         let case = dataset.training_case(id).with_context(|| format!("the data set has no case {id}"))?;
         let (image, reference) = (dataset.read_image(case)?, dataset.read_labels(case)?);
         let region = dataset.scored_voxels(case, &reference)?;
         let values: Vec<u16> = plan.labels.iter().skip(1).map(|label| label.value).collect();
         let gif = TrainingGif::start(&folder.gif_frames(), &image, &reference, &Palette::new(&values))?;
         let found = previous.of(id, &image.geometry, plan)?;
+        let mask = masks.read(case, plan)?;
         let (encoded, drawn) = (Instant::now(), (Instant::now(), Duration::ZERO));
-        Ok(Self { case: id.to_owned(), image, reference, region, found, gif, encoded, drawn })
+        Ok(Self { case: id.to_owned(), image, reference, region, found, mask, gif, encoded, drawn })
     }
 
     fn encode(&mut self, folder: &RunFolder) -> anyhow::Result<()> {

@@ -1,0 +1,160 @@
+//! Which parts of its labels a voxel classifier is to drop: tried on training cases once the training is over.
+//!
+//! A voxel classifier decides every voxel by itself and leaves specks; blobs that are not plausible are dropped (Lai 2015). For
+//! every label it is tried to drop nothing, all but the largest part, and parts below some sizes; what gives the highest mean
+//! Dice on some training cases is kept.
+
+use std::{
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use sagittal_data::{Dataset, Fold, Plan, plan::KeepParts};
+use sagittal_image::{LabelMap, Volume};
+use sagittal_infer::{Ensemble, PredictOptions, Shown, keep_parts, voxel_size};
+use sagittal_metrics::overlap;
+use sagittal_nets::Network;
+use sagittal_tensor::Device;
+
+use super::previous_stage::PreviousStage;
+use crate::{
+    commands::region_masks::RegionMasks,
+    messages::{Messages, Unit},
+    stop::Stop,
+};
+
+/// Training cases that are tried on at most.
+const MOST_CASES: usize = 8;
+/// No further case is begun after this time.
+const LONGEST: Duration = Duration::from_secs(300);
+/// Sizes that are tried, as parts of what a label usually has.
+const PARTS: [f64; 4] = [0.01, 0.05, 0.2, 0.5];
+/// A step must raise the mean Dice by more than this: less is chance.
+const LEAST_GAIN: f64 = 1e-4;
+
+/// A case as it was predicted, with its truth.
+struct Tried {
+    found: Volume<u16>,
+    truth: LabelMap,
+    inside: Option<Volume<bool>>,
+}
+
+/// The steps that help, and what was found in words; `None` if somebody asked to stop before.
+#[allow(clippy::too_many_arguments, reason = "a training and everything that a prediction depends on")]
+pub(super) fn choose(
+    network: &Network,
+    plan: &Plan,
+    dataset: &Dataset,
+    fold: &Fold,
+    previous: &PreviousStage,
+    masks: &RegionMasks,
+    device: &Device,
+    messages: &Messages,
+    stop: &Stop,
+) -> anyhow::Result<Option<Vec<KeepParts>>> {
+    let ensemble = Ensemble::new(vec![network.clone()], plan.clone(), device);
+    let n = fold.training.len().min(MOST_CASES);
+    // Spread over all of them.
+    let ids = (0..n).map(|i| &fold.training[i * fold.training.len() / n]);
+    let (mut cases, begin) = (Vec::new(), Instant::now());
+    {
+        let progress = messages.progress("trying clean-up on training cases", Unit::Cases, n as u64);
+        for id in ids {
+            if stop.requested() {
+                return Ok(None);
+            }
+            if begin.elapsed() > LONGEST {
+                break;
+            }
+            match predict(id, &ensemble, dataset, previous, masks) {
+                Ok(case) => cases.push(case),
+                // It was left out of the training, too, and said there.
+                Err(error) => messages.say(format_args!("clean-up is not tried on case {id}: {error:#}")),
+            }
+            progress.advance();
+        }
+    }
+    let mut steps = Vec::new();
+    for structure in plan.structures() {
+        let values = structure.values;
+        let (before, tries) = scores(&cases, &values);
+        let best = tries.into_iter().fold(None, |best: Option<(KeepParts, f64)>, (step, dice)| match best {
+            Some(best) if best.1 >= dice => Some(best),
+            _ => Some((step, dice)),
+        });
+        let Some((step, dice)) = best.filter(|(_, dice)| *dice > before + LEAST_GAIN) else { continue };
+        let one = Plan { postprocessing: vec![step.clone()], ..plan.clone() };
+        messages.say(format_args!(
+            "clean-up: {}, which raises the mean Dice of {} from {before:.4} to {dice:.4} on {} training cases",
+            one.postprocessing_words().join(""),
+            structure.name,
+            cases.len()
+        ));
+        steps.push(step);
+    }
+    if steps.is_empty() {
+        messages.say(format_args!("clean-up: dropping parts of labels does not help on {} training cases, so all are kept", cases.len()));
+    }
+    Ok(Some(steps))
+}
+
+fn predict(id: &str, ensemble: &Ensemble, dataset: &Dataset, previous: &PreviousStage, masks: &RegionMasks) -> anyhow::Result<Tried> {
+    let plan = ensemble.plan();
+    let case = dataset.training_case(id).context("the data set does not have it any more")?;
+    let (image, truth) = (dataset.read_image(case)?, dataset.read_labels(case)?);
+    let (found, mask) = (previous.of(id, &image.geometry, plan)?, masks.read(case, plan)?);
+    let shown = Shown { found: found.as_ref().map(|map| &map.labels), region: mask.as_ref() };
+    let inside = dataset.scored_voxels(case, &truth)?;
+    let found = ensemble.predict_shown(id, image, shown, PredictOptions::default(), &mut |_, _| ControlFlow::Continue(()))?.labels;
+    Ok(Tried { found, truth, inside })
+}
+
+/// The mean Dice of some labels together without any step, and with each that is tried.
+fn scores(cases: &[Tried], values: &[u16]) -> (f64, Vec<(KeepParts, f64)>) {
+    let mut sizes: Vec<f64> = cases.iter().map(|case| size(&case.truth.labels, values) * voxel_size(&case.truth.geometry)).collect();
+    sizes.retain(|size| *size > 0.0);
+    sizes.sort_by(f64::total_cmp);
+    let mut tries = vec![KeepParts::largest(values.to_vec())];
+    if let Some(usual) = sizes.get(sizes.len() / 2) {
+        tries.extend(PARTS.map(|part| KeepParts { values: values.to_vec(), at_least: Some((part * usual).max(f64::MIN_POSITIVE)) }));
+    }
+    let mean = |step: Option<&KeepParts>| {
+        let dice: Vec<f64> = cases.iter().filter_map(|case| dice(case, values, step)).collect();
+        dice.iter().sum::<f64>() / dice.len().max(1) as f64
+    };
+    (mean(None), tries.into_iter().map(|step| (step.clone(), mean(Some(&step)))).collect())
+}
+
+fn size(labels: &Volume<u16>, values: &[u16]) -> f64 {
+    labels.voxels().iter().filter(|label| values.contains(label)).count() as f64
+}
+
+fn dice(case: &Tried, values: &[u16], step: Option<&KeepParts>) -> Option<f64> {
+    let mask = |label: &u16| u16::from(values.contains(label));
+    let found = keep_parts(case.found.clone(), step.map_or(&[], std::slice::from_ref), voxel_size(&case.truth.geometry));
+    overlap::count(&found.map(mask), &case.truth.labels.map(mask), &[1], case.inside.as_ref())[0].dice()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use sagittal_image::{Geometry, io::SourceHeader};
+
+    #[test]
+    fn the_size_that_drops_specks_and_keeps_both_halves_scores_best() {
+        let row = |voxels: &[u16]| Volume::new([1, 1, voxels.len()], voxels.to_vec());
+        let truth = row(&[1, 1, 1, 1, 0, 0, 1, 1, 1, 0, 0, 0, 2, 2]);
+        let found = row(&[1, 1, 1, 1, 0, 0, 1, 1, 1, 0, 1, 0, 2, 2]);
+        let geometry = Geometry::volume([1, 1, 14], [1.0; 3]);
+        let truth = LabelMap { labels: truth, geometry, header: SourceHeader::default() };
+        let (before, tries) = scores(&[Tried { found, truth, inside: None }], &[1]);
+        let best = tries.iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+        assert!((before - 14.0 / 15.0).abs() < 1e-12 && best.1 == 1.0, "{before}, {tries:?}");
+        assert_eq!(best.0.at_least, Some(0.5 * 7.0));
+        // Only the largest part: half of what is there is lost.
+        assert!(tries[0].0.at_least.is_none() && tries[0].1 < before);
+    }
+}
