@@ -29,7 +29,7 @@ impl Weighting {
 /// A Gaussian of a standard deviation of an eighth of the tile, cut off at four deviations, in float16; where nothing is left of
 /// it, the smallest weight takes over (nnU-Net's `compute_gaussian`). Near the edges of an image, where all tiles have small
 /// weights, this rounding is seen in the labels: so it is done here, too.
-fn weights(tile: [usize; 3]) -> Vec<f32> {
+pub(crate) fn weights(tile: [usize; 3]) -> Vec<f32> {
     let [along_z, along_y, along_x] = tile.map(gaussian);
     let mut weights = Vec::with_capacity(tile.iter().product());
     for z in &along_z {

@@ -62,7 +62,7 @@ fn label_of(network: &Network, plan: &Plan, image: &Image, at: [usize; 3]) -> u1
     };
     let seen: Vec<f32> = (0..size.iter().product()).map(voxel).collect();
     let seen = Tensor::<5>::from_data(TensorData::new(seen, [1, size[0], size[1], size[2], 1]), Device::cpu().plain());
-    let logits = network.forward(seen, Outputs::Finest).swap_remove(0).into_data().to_vec::<f32>().unwrap();
+    let logits = network.forward(seen, Outputs::Finest).swap_remove(0).into_data().try_to_vec::<f32>().unwrap();
     let best = (0..3).fold(0, |best, class| if logits[class] > logits[best] { class } else { best });
     plan.labels[best].value
 }
