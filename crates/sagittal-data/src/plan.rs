@@ -13,8 +13,8 @@ pub use crate::dataset::Region;
 pub use describe::{paragraph, time_words};
 pub use network::{ActivationKind, ImageToMaskPlan, MaskHead, MaskLogits, MaskOutput, NetworkPlan, PatchPlan, PatchView, UnetPlan};
 pub use training::{
-    AugmentationPlan, BlurPlan, ChanceRange, ContrastPlan, Length, LossKind, LowResolutionPlan, NoisePlan, OptimizerKind, RotationPlan,
-    TrainingPlan,
+    AugmentationPlan, BlurPlan, ChanceRange, ContrastPlan, Length, LossKind, LowResolutionPlan, NoisePlan, OptimizerKind, RateSchedule,
+    RotationPlan, TrainingPlan,
 };
 
 use crate::{DataError, dataset::Label, planner::cost};
@@ -227,12 +227,15 @@ impl Plan {
         let channels: Vec<_> = self.channels.iter().map(|channel| channel.normalization).collect();
         let values: Vec<_> = self.labels.iter().map(|label| label.value).collect();
         let regions: Vec<_> = self.regions.iter().map(|region| &region.values).collect();
-        serde_json::json!({
+        let mut key = serde_json::json!({
             "version": PREPROCESSING_VERSION, "regions": regions, "ignore_label": self.ignore_label,
             "orientation": self.orientation, "axis_order": self.axis_order, "spacing_mm": self.spacing_mm,
             "slices": slices, "channels": channels, "labels": values,
-        })
-        .to_string()
+        });
+        if let Some(size) = self.network.whole_image() {
+            key["whole_image"] = size.into();
+        }
+        key.to_string()
     }
 }
 

@@ -13,6 +13,7 @@ pub use nnunet::{Configuration, NnunetOptions, Preset};
 pub(crate) use spacing::resampled_shape;
 pub use within_time::TimedPlan;
 mod adapted;
+mod image_to_mask;
 mod net_name;
 mod nnunet;
 mod normalization;
@@ -23,7 +24,8 @@ mod within_time;
 use crate::{
     DataError, Fingerprint,
     plan::{
-        ActivationKind, AugmentationPlan, Estimate, LossKind, NetworkPlan, OptimizerKind, OrientationRule, Plan, TrainingPlan, UnetPlan,
+        ActivationKind, AugmentationPlan, Estimate, LossKind, NetworkPlan, OptimizerKind, OrientationRule, Plan, RateSchedule,
+        TrainingPlan, UnetPlan,
     },
 };
 use sagittal_image::Rank;
@@ -82,8 +84,13 @@ impl Plan {
     /// # Errors
     /// If the images have no common rank or physical size, or if not even the smallest patch fits the memory.
     pub fn make(fingerprint: &Fingerprint, options: &PlanOptions) -> Result<Self, DataError> {
-        if !matches!(options.net, NetName::Unet | NetName::Unet2d) {
-            return Err(DataError::Plan { field: "net".into(), found: options.net.to_string(), expected: "unet or unet-2d".into() });
+        match options.net {
+            NetName::Unet | NetName::Unet2d => {}
+            NetName::ImageToMask => return image_to_mask::plan(fingerprint, options),
+            NetName::Patch(_) => {
+                let expected = "unet, unet-2d or image-to-mask".into();
+                return Err(DataError::Plan { field: "net".into(), found: options.net.to_string(), expected });
+            }
         }
         let grid = spacing::working_grid(fingerprint)?;
         let slices = grid.image_rank == Rank::Two || options.net == NetName::Unet2d || grid.median_shape[0] <= 1.0;
@@ -121,6 +128,7 @@ impl Plan {
             training: TrainingPlan {
                 optimizer: OptimizerKind::Adamw,
                 learning_rate: LEARNING_RATE,
+                schedule: RateSchedule::Polynomial,
                 momentum: 0.9,
                 nesterov: true,
                 weight_decay: 3e-5,

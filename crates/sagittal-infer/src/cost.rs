@@ -9,7 +9,7 @@ use crate::{
     assembly::rows_needed,
     sliding_window::{SlidingWindow, tiles_per_batch},
 };
-use sagittal_data::plan::{NetworkPlan, UnetPlan};
+use sagittal_data::plan::{ImageToMaskPlan, NetworkPlan, UnetPlan};
 use sagittal_image::Tap;
 use std::ops::Range;
 
@@ -93,7 +93,8 @@ impl Work<'_> {
     fn network_bytes(&self) -> f64 {
         let activations = match self.network {
             NetworkPlan::Unet(unet) | NetworkPlan::ResidualUnet(unet) => unet_activations(unet, self.window.tile),
-            NetworkPlan::Patch(_) | NetworkPlan::ImageToMask(_) => 0,
+            NetworkPlan::ImageToMask(mask) => image_to_mask_activations(mask),
+            NetworkPlan::Patch(_) => 0,
         };
         F32 * (self.batch() as f64 * activations as f64 + 3.0 * self.network.n_parameters() as f64 * self.n_networks as f64)
     }
@@ -106,6 +107,13 @@ impl Work<'_> {
         }
         most.min(self.window.n_tiles(self.working, &(0..self.working[1])) << self.window.mirror_axes.len())
     }
+}
+
+/// Numbers that live together while a network sees a whole picture: the inputs and outputs of its widest layer, and its maps
+/// in the forms in which they become logits.
+fn image_to_mask_activations(mask: &ImageToMaskPlan) -> u64 {
+    let widest = mask.filters.iter().max().copied().unwrap_or(0).max(mask.input_channels);
+    (mask.size.iter().product::<usize>() * (3 * widest + 6 * mask.classes)) as u64
 }
 
 /// Numbers that live together while a U-Net predicts a tile.

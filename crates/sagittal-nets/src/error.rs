@@ -11,7 +11,7 @@ pub enum NetError {
     #[error(transparent)]
     Plan(#[from] DataError),
     /// The family cannot be built.
-    #[error("networks of kind {kind} cannot be built yet; choose unet or residual_unet")]
+    #[error("networks of kind {kind} cannot be built yet; choose unet, residual_unet or image_to_mask")]
     Family {
         /// The family.
         kind: &'static str,
