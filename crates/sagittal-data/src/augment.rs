@@ -67,8 +67,9 @@ pub struct Scratch {
 impl Augmenter {
     /// For training with a plan.
     pub fn new(plan: &Plan) -> Self {
+        let augmentation = plan.training.augmentation.clone();
         Self {
-            plan: plan.training.augmentation.clone(),
+            plan: if augmentation.enabled { augmentation } else { augmentation.without() },
             mirror_axes: plan.training.mirror_axes.clone(),
             masked: plan.channels.iter().map(|channel| channel.normalization == Normalization::Zscore { masked: true }).collect(),
             n_masks: plan.n_inputs() - plan.channels.len(),

@@ -148,7 +148,9 @@ impl BatchMaker {
         let mut classes = vec![0; n_voxels];
         for (index, image) in images.chunks_exact_mut(self.n_channels * n_voxels).enumerate() {
             let mut rng = self.seed.stream(&[self.purpose as u64, step, index as u64]);
-            let place = self.sampler.sample(&self.set, index, &mut rng);
+            let shuffle = (self.purpose == Purpose::Training).then_some(self.seed);
+            let in_turn = self.sampler.in_turn(&self.set, step, index, shuffle);
+            let place = in_turn.unwrap_or_else(|| self.sampler.sample(&self.set, index, &mut rng));
             let params = self.augmenter.sample(&mut rng);
             let case = &self.set.cases()[place.case];
             let upper = std::array::from_fn(|axis| place.lower[axis] + self.sampler.size[axis] as i64);

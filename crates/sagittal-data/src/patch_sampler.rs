@@ -8,10 +8,14 @@
 //! cases keep voxels of the background too, and all of every batch is centred on one of a class.
 
 use crate::{
+    Seed,
     plan::Plan,
     training_set::{StoredCase, TrainingSet},
 };
-use rand::{Rng, RngExt};
+use rand::{Rng, RngExt, seq::SliceRandom};
+
+/// Stream of the order in which whole pictures come; those of single samples begin with their purpose, which is smaller.
+const ORDER: u64 = u64::MAX;
 
 /// Draws places of patches.
 #[derive(Clone, Debug)]
@@ -24,6 +28,8 @@ pub struct PatchSampler {
     foreground_fraction: f64,
     /// Whether there are voxels that nobody labelled: then every patch is centred on one that somebody did.
     has_ignore: bool,
+    /// Whether the network sees whole pictures: then there is one place for the patch.
+    is_whole: bool,
 }
 
 /// Where a patch is taken.
@@ -49,7 +55,27 @@ impl PatchSampler {
             batch_size: plan.batch_size,
             foreground_fraction: plan.training.foreground_fraction,
             has_ignore: plan.ignore_label.is_some(),
+            is_whole: plan.network.whole_image().is_some(),
         }
+    }
+
+    /// The place of a sample of a step where the network sees whole pictures, else nothing: every case comes once before any
+    /// comes again, as in the epochs of a textbook, in a new order each time where `shuffle` gives one.
+    ///
+    /// # Panics
+    /// If the set is empty.
+    pub fn in_turn(&self, set: &TrainingSet, step: u64, index: usize, shuffle: Option<Seed>) -> Option<Place> {
+        if !self.is_whole {
+            return None;
+        }
+        let n = set.cases().len();
+        let count = step * self.batch_size as u64 + index as u64;
+        let (round, place) = (count / n as u64, (count % n as u64) as usize);
+        let mut order: Vec<usize> = (0..n).collect();
+        if let Some(seed) = shuffle {
+            order.shuffle(&mut seed.stream(&[ORDER, round]));
+        }
+        Some(Place { case: order[place], lower: [0; 3] })
     }
 
     /// Draws the place of sample `index` of a batch.

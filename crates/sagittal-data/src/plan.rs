@@ -15,8 +15,8 @@ pub use describe::{paragraph, time_words};
 pub use network::{ActivationKind, ImageToMaskPlan, MaskHead, MaskLogits, MaskOutput, NetworkPlan, PatchPlan, PatchView, Tower, UnetPlan};
 pub use region_of_interest::RegionOfInterest;
 pub use training::{
-    AugmentationPlan, BlurPlan, ChanceRange, ContrastPlan, Length, LossKind, LowResolutionPlan, NoisePlan, OptimizerKind, RotationPlan,
-    TrainingPlan,
+    AugmentationPlan, BlurPlan, ChanceRange, ContrastPlan, Length, LossKind, LowResolutionPlan, NoisePlan, OptimizerKind, RateSchedule,
+    RotationPlan, TrainingPlan,
 };
 
 use crate::{DataError, dataset::Label, planner::cost};
@@ -271,6 +271,9 @@ impl Plan {
         if self.is_balanced() {
             // Voxels of the background are kept, too, those of the region.
             key["balanced_in"] = serde_json::json!(self.region_of_interest);
+        }
+        if let Some(size) = self.network.whole_image() {
+            key["whole_image"] = serde_json::json!(size);
         }
         key.to_string()
     }

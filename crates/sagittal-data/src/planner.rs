@@ -13,6 +13,7 @@ pub use nnunet::{Configuration, NnunetOptions, Preset};
 pub(crate) use spacing::resampled_shape;
 pub use within_time::TimedPlan;
 mod adapted;
+mod image_to_mask;
 mod net_name;
 mod nnunet;
 mod normalization;
@@ -24,7 +25,8 @@ mod within_time;
 use crate::{
     DataError, Fingerprint,
     plan::{
-        ActivationKind, AugmentationPlan, Estimate, LossKind, NetworkPlan, OptimizerKind, OrientationRule, Plan, TrainingPlan, UnetPlan,
+        ActivationKind, AugmentationPlan, Estimate, LossKind, NetworkPlan, OptimizerKind, OrientationRule, Plan, RateSchedule,
+        TrainingPlan, UnetPlan,
     },
 };
 use sagittal_image::Rank;
@@ -90,9 +92,7 @@ impl Plan {
         match options.net {
             NetName::Unet | NetName::Unet2d => {}
             NetName::Patch(view) => return Self::of_patches(view, fingerprint, options),
-            NetName::ImageToMask => {
-                return Err(DataError::Plan { field: "net".into(), found: options.net.to_string(), expected: "another".into() });
-            }
+            NetName::ImageToMask => return image_to_mask::plan(fingerprint, options),
         }
         let grid = spacing::working_grid(fingerprint)?;
         let slices = grid.image_rank == Rank::Two || options.net == NetName::Unet2d || grid.median_shape[0] <= 1.0;
@@ -131,6 +131,7 @@ impl Plan {
             training: TrainingPlan {
                 optimizer: OptimizerKind::Adamw,
                 learning_rate: LEARNING_RATE,
+                schedule: RateSchedule::Polynomial,
                 momentum: 0.9,
                 nesterov: true,
                 weight_decay: 3e-5,

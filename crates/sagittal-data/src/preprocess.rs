@@ -2,6 +2,8 @@
 //!
 //! In this order: working orientation, order of axes, crop to the nonzero part, normalisation, resampling. Normalising
 //! comes before resampling, because the statistics are those of the measured voxels, not of interpolated ones.
+//!
+//! Networks that see whole pictures get them whole, nothing cut off, at their one size whatever the spacing.
 
 mod axes;
 mod class_locations;
@@ -18,7 +20,10 @@ use crate::{
     planner::resampled_shape,
 };
 use axes::permute;
-use sagittal_image::{Image, LabelMap, Rank, Reorientation, Volume, crop, nonzero_box, resample_image, resample_labels};
+use sagittal_image::{
+    BoundingBox, Image, Interpolation, LabelMap, Rank, Reorientation, Volume, crop, nonzero_box, resample_image, resample_labels, resize,
+    resize_labels,
+};
 
 /// One image, preprocessed as a plan asks.
 #[derive(Clone, Debug)]
@@ -84,6 +89,8 @@ pub struct Preprocessor {
     /// A network of slices keeps every image's own spacing between slices.
     keep_slices: bool,
     region_of_interest: Option<RegionOfInterest>,
+    /// The size `[Y, X]` of a network that sees whole pictures.
+    whole_image: Option<[usize; 2]>,
 }
 
 /// An image and its labels on the way.
@@ -107,6 +114,7 @@ impl Preprocessor {
             spacing_mm: plan.spacing_mm,
             keep_slices: plan.network_rank() == Rank::Two,
             region_of_interest: plan.region_of_interest.clone(),
+            whole_image: plan.network.whole_image(),
         }
     }
 
@@ -151,6 +159,7 @@ impl Preprocessor {
         let data = self.normalize_and_resample(channels, &mask, &restore, shape);
         let classes = match (restore.spacing_mm, restore.working_spacing_mm) {
             (Some(from), Some(to)) => resample_labels(&classes, from, to, shape),
+            _ if self.whole_image.is_some() => resize_labels(&classes, shape),
             _ => classes,
         };
         let n_classes = self.label_values.len();
@@ -196,8 +205,13 @@ impl Preprocessor {
         let channels: Vec<Volume<f32>> =
             image.channels.iter().map(|channel| permute(&reorientation.to_canonical(channel), self.axis_order)).collect();
         let spacing = reorientation.geometry(&image.geometry).spacing_mm.map(|spacing| self.axis_order.map(|axis| spacing[axis]));
-        let (bounds, mask) = nonzero_box(&channels);
+        let (mut bounds, mask) = nonzero_box(&channels);
+        if self.whole_image.is_some() {
+            bounds = BoundingBox::whole(channels[0].shape());
+        }
         let (spacing_mm, working_spacing_mm) = match (spacing, self.spacing_mm) {
+            // Whatever it is, the way there and back goes by the number of pixels.
+            _ if self.whole_image.is_some() => (None, None),
             (Some(own), Some(mut target)) => {
                 if self.keep_slices {
                     target[0] = own[0];
@@ -255,6 +269,9 @@ impl Preprocessor {
 
     /// The shape on the plan's grid; an error where a wrong spacing would blow the image up.
     fn target_shape(&self, case: &str, restore: &Restore) -> Result<[usize; 3], DataError> {
+        if let Some([y, x]) = self.whole_image {
+            return Ok([1, y, x]);
+        }
         let (Some(from), Some(to)) = (restore.spacing_mm, restore.working_spacing_mm) else { return Ok(restore.crop.shape()) };
         let shape = resampled_shape(restore.crop.shape(), from, to);
         let n_voxels = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
@@ -275,6 +292,7 @@ impl Preprocessor {
             normalize::normalize(volume.voxels_mut(), mask.voxels(), normalization);
             let resampled = match (restore.spacing_mm, restore.working_spacing_mm) {
                 (Some(from), Some(to)) if volume.shape() != shape => resample_image(&volume, from, to, shape),
+                _ if self.whole_image.is_some() => resize(&volume, shape, Interpolation::Linear),
                 _ => volume,
             };
             data.extend_from_slice(resampled.voxels());

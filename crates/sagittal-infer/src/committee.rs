@@ -180,9 +180,13 @@ impl Committee {
             }
             spacing
         });
-        let spacings_mm = working_mm.zip(own_mm);
-        let working = spacings_mm
-            .map_or(shape, |(working, own)| std::array::from_fn(|a| ((shape[a] as f64 * own[a] / working[a]).round() as usize).max(1)));
+        let whole = self.plan.network.whole_image();
+        let spacings_mm = working_mm.zip(own_mm).filter(|_| whole.is_none());
+        let working = match whole {
+            Some([y, x]) => [1, y, x],
+            None => spacings_mm
+                .map_or(shape, |(working, own)| std::array::from_fn(|a| ((shape[a] as f64 * own[a] / working[a]).round() as usize).max(1))),
+        };
         let taps = probability_taps(working, shape, spacings_mm);
         let work = Work {
             // Where a mask says what is labelled, that may be all.

@@ -5,7 +5,7 @@
 //! the tiles that reach into two blocks are predicted twice.
 
 use crate::{PredictOptions, assembly::rows_needed, sliding_window::SlidingWindow};
-use sagittal_data::plan::{NetworkPlan, PatchPlan, UnetPlan};
+use sagittal_data::plan::{ImageToMaskPlan, NetworkPlan, PatchPlan, UnetPlan};
 use sagittal_image::Tap;
 use sagittal_tensor::wide_dense_bytes;
 use std::ops::Range;
@@ -91,7 +91,7 @@ impl Work<'_> {
         let activations = match self.network {
             NetworkPlan::Unet(unet) | NetworkPlan::ResidualUnet(unet) => unet_activations(unet, self.window.tile),
             NetworkPlan::Patch(patch) => patch_activations(patch, self.window.tile),
-            NetworkPlan::ImageToMask(_) => 0,
+            NetworkPlan::ImageToMask(mask) => image_to_mask_activations(mask),
         };
         // A voxel classifier's weights are used in the file's order.
         let copies = if self.window.is_dense() { 2.0 } else { 3.0 };
@@ -129,6 +129,13 @@ fn patch_activations(patch: &PatchPlan, tile: [usize; 3]) -> u64 {
         kept += before + wide_dense_bytes(size, channels, tower.left) / F32 as u64;
     }
     kept + most
+}
+
+/// Numbers that live together while a network sees a whole picture: the inputs and outputs of its widest layer, and its maps
+/// in the forms in which they become logits.
+fn image_to_mask_activations(mask: &ImageToMaskPlan) -> u64 {
+    let widest = mask.filters.iter().max().copied().unwrap_or(0).max(mask.input_channels);
+    (mask.size.iter().product::<usize>() * (3 * widest + 6 * mask.classes)) as u64
 }
 
 /// Numbers that live together while a U-Net predicts a tile.

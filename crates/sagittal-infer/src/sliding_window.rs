@@ -182,7 +182,7 @@ impl SlidingWindow<'_> {
             let input = Tensor::<5>::from_data(TensorData::new(input, [batch.len(), z, y, x, n_channels]), view.device.plain());
             for Voter { network, dropout } in view.voters {
                 let logits = network.forward_with(network.parameters(), input.clone(), Outputs::Finest, *dropout);
-                let logits = logits.into_iter().next().expect("the finest logits").into_data();
+                let logits = network.as_classes(logits.into_iter().next().expect("the finest logits")).into_data();
                 let logits = logits.as_slice::<f32>().expect("logits are f32");
                 for ((place, mirrored), values) in batch.iter().zip(logits.chunks_exact(n_voxels * n_classes)) {
                     let said = TileValues { values, n_values: n_classes, mirrored, share };

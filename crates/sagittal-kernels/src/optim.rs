@@ -20,14 +20,22 @@ pub struct SgdOptions {
     pub grad_scale: f32,
 }
 
-/// One step of stochastic gradient descent with momentum; the buffer starts at zero.
+/// One step of stochastic gradient descent with momentum; the buffer starts at zero, and may be empty where the momentum is 0.
 ///
 /// # Panics
 /// If the slices differ in length.
 pub fn sgd_step(weight: &mut [f32], grad: &[f32], momentum_buffer: &mut [f32], options: SgdOptions) {
     assert_eq!(weight.len(), grad.len(), "weight and gradient differ in length");
-    assert_eq!(weight.len(), momentum_buffer.len(), "weight and momentum differ in length");
     let SgdOptions { lr, momentum, nesterov, weight_decay, grad_scale } = options;
+    if momentum == 0.0 && momentum_buffer.is_empty() {
+        weight.par_chunks_mut(CHUNK).zip(grad.par_chunks(CHUNK)).for_each(|(w, g)| {
+            for (w, &g) in w.iter_mut().zip(g) {
+                *w -= lr * (g * grad_scale + weight_decay * *w);
+            }
+        });
+        return;
+    }
+    assert_eq!(weight.len(), momentum_buffer.len(), "weight and momentum differ in length");
     weight.par_chunks_mut(CHUNK).zip(grad.par_chunks(CHUNK)).zip(momentum_buffer.par_chunks_mut(CHUNK)).for_each(|((w, g), m)| {
         for ((w, &g), m) in w.iter_mut().zip(g).zip(m) {
             let g = g * grad_scale + weight_decay * *w;

@@ -39,6 +39,7 @@ pub mod summary;
 pub mod surface_distance;
 pub mod temperature;
 pub mod thinning;
+pub mod variety;
 pub mod vessels;
 pub mod volumes;
 
@@ -56,5 +57,6 @@ pub use shape::Shape;
 pub use statistics::LabelStatistics;
 pub use summary::Summary;
 pub use surface_distance::{SurfaceDistances, SurfaceElements, SurfaceOptions, SurfaceScore};
+pub use variety::{Variety, VarietyCounts};
 pub use vessels::VesselScore;
 pub use volumes::VolumeUnit;

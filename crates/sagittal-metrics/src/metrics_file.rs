@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bootstrap, DistanceUnit, LabelScore, MetricsError, PooledProbability, Score, Summary, SurfaceOptions};
+use crate::{Bootstrap, DistanceUnit, LabelScore, MetricsError, PooledProbability, Score, Summary, SurfaceOptions, Variety};
 
 /// Rises when the JSON's meaning changes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -39,6 +39,9 @@ pub struct Metrics {
     /// The same cases scored otherwise, to be shown beside: elsewhere, or a second observer instead of the prediction.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beside: Vec<Beside>,
+    /// Whether predictions differ from image to image as the truth does; `None` where the images have no common grid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variety: Option<Variety>,
 }
 
 /// How distances were measured.
@@ -193,6 +196,7 @@ impl Metrics {
             failed,
             distances: None,
             beside: Vec::new(),
+            variety: None,
         }
     }
 

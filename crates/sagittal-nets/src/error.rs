@@ -10,12 +10,6 @@ pub enum NetError {
     /// The description does not make sense.
     #[error(transparent)]
     Plan(#[from] DataError),
-    /// The family cannot be built.
-    #[error("networks of kind {kind} cannot be built yet; choose unet, residual_unet or patch")]
-    Family {
-        /// The family.
-        kind: &'static str,
-    },
     /// A weight file could not be opened, read or written.
     #[error("cannot {act} {path}", path = path.display())]
     File {

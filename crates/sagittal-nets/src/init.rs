@@ -10,6 +10,11 @@ pub(crate) fn first_weights(n: usize, fan_in: usize, activation: ActivationKind,
     (0..n).map(|_| normal.sample(rng)).collect()
 }
 
+/// Normal numbers of variance `1 / fan_in` (LeCun et al. 1998).
+pub(crate) fn lecun_normal(n: usize, fan_in: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
+    first_weights(n, fan_in, ActivationKind::Sigmoid, rng)
+}
+
 /// Of the weights of a layer.
 ///
 /// - leaky ReLU: `2 / ((1 + slope²) fan_in)` is the variance, with a slope of 0.01 (He et al. 2015; PyTorch's

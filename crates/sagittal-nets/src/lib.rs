@@ -7,8 +7,10 @@
 mod activation;
 mod conv_block;
 mod decoder;
+mod dense;
 mod dropout;
 mod error;
+mod image_to_mask;
 mod init;
 mod network;
 mod parameters;
@@ -21,6 +23,7 @@ mod weights;
 pub use activation::{Criteria, activation_of};
 pub use dropout::{Dropout, DropoutLayer};
 pub use error::NetError;
+pub use image_to_mask::ImageToMask;
 pub use network::{Network, Outputs};
 pub use parameters::{Parameter, Parameters};
 pub use patch_net::PatchNet;

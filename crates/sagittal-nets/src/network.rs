@@ -1,6 +1,6 @@
 //! A network with its parameters, whatever its family.
 
-use crate::{Dropout, NetError, Parameters, PatchNet, ResidualUNet, UNet, conv_block::Builder};
+use crate::{Dropout, ImageToMask, NetError, Parameters, PatchNet, ResidualUNet, UNet, conv_block::Builder};
 use rand_chacha::ChaCha8Rng;
 use sagittal_data::plan::NetworkPlan;
 use sagittal_tensor::{Device, Tensor};
@@ -27,6 +27,7 @@ enum Layers {
     Unet(UNet),
     ResidualUnet(ResidualUNet),
     Patch(PatchNet),
+    ImageToMask(ImageToMask),
 }
 
 impl Network {
@@ -61,8 +62,9 @@ impl Network {
                 let mut build = Builder::without_norm(patch.activation, rng, device);
                 (Layers::Patch(PatchNet::new(patch, &mut build)), build.finish())
             }
-            NetworkPlan::ImageToMask(_) => {
-                return Err(NetError::Family { kind: plan.kind() });
+            NetworkPlan::ImageToMask(mask) => {
+                let (layers, parameters) = ImageToMask::new(mask, rng, device);
+                (Layers::ImageToMask(layers), parameters)
             }
         };
         Ok(Self { plan: plan.clone(), layers, parameters })
@@ -90,7 +92,8 @@ impl Network {
         self
     }
 
-    /// Logits of `x` with the network's own parameters, no graph kept, nothing left out.
+    /// Logits of every voxel's classes, or regions, for `x` with the network's own parameters, no graph kept,
+    /// nothing left out.
     ///
     /// # Shapes
     /// As [`UNet::forward`], or of a voxel classifier as [`PatchNet::forward`].
@@ -98,11 +101,22 @@ impl Network {
     /// # Panics
     /// If the shape does not fit the network.
     pub fn forward(&self, x: Tensor<5>, outputs: Outputs) -> Vec<Tensor<5>> {
-        self.forward_with(&self.parameters, x, outputs, Dropout::Off)
+        let made = self.forward_with(&self.parameters, x, outputs, Dropout::Off);
+        made.into_iter().map(|made| self.as_classes(made)).collect()
     }
 
-    /// Logits of `x` with other parameters of the same layout, such as [`Parameters::tracked`]. `dropout` says whether parts of
-    /// layers are left out; a network whose plan has no dropout gives the same either way.
+    /// What [`Network::forward_with`] made, as logits of every voxel's classes. They are that already, unless the pixels of a
+    /// picture compete: see [`ImageToMask::as_classes`].
+    pub fn as_classes(&self, made: Tensor<5>) -> Tensor<5> {
+        match &self.layers {
+            Layers::Unet(_) | Layers::ResidualUnet(_) | Layers::Patch(_) => made,
+            Layers::ImageToMask(layers) => layers.as_classes(made),
+        }
+    }
+
+    /// What the network makes of `x` with other parameters of the same layout, such as [`Parameters::tracked`]: logits, or
+    /// whatever its loss is about. `dropout` says whether parts of layers are left out; a network whose plan has no dropout
+    /// gives the same either way.
     ///
     /// # Panics
     /// If the shape does not fit the network.
@@ -111,6 +125,7 @@ impl Network {
             Layers::Unet(unet) => unet.forward(parameters, x, outputs, dropout),
             Layers::ResidualUnet(unet) => unet.forward(parameters, x, outputs, dropout),
             Layers::Patch(patch) => vec![patch.forward(parameters, x, dropout)],
+            Layers::ImageToMask(layers) => vec![layers.forward(parameters, x)],
         }
     }
 }

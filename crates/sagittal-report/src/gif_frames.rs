@@ -3,7 +3,8 @@
 //!
 //! After each epoch the predicted slice is put into a folder as a small PNG, and the GIF is encoded anew from the
 //! folder. So a training that was interrupted goes on with the same GIF, and an epoch that is repeated replaces its frame. The folder holds
-//! `image.png` and `reference.png` (the slice; labels as their position in the palette) and `epoch_00012_dice_0.8312.png`, one per epoch.
+//! `image.png` and `reference.png` (the slice; labels as their position in the palette) and `epoch_00012_dice_0.8312.png`, one per epoch; of networks
+//! that see whole pictures also `epoch_00012_probability.png`, which is drawn in grey in the place of the predicted mask.
 
 use std::{
     io::Write,
@@ -11,7 +12,7 @@ use std::{
 };
 
 use image::{GrayImage, ImageFormat, RgbImage};
-use sagittal_image::{Image, LabelMap, Rank};
+use sagittal_image::{Image, LabelMap, Rank, Reorientation, Volume};
 
 use crate::{
     Compared, Overlay, Palette, Panels, Plane, ReportError, Slice,
@@ -79,6 +80,27 @@ impl TrainingGif {
         store(&path, &frame)
     }
 
+    /// Adds how likely an epoch's network finds foreground, 0 to 1 on the image's grid: shown in grey instead of the predicted mask.
+    ///
+    /// # Errors
+    /// [`ReportError::Shape`] if image and probabilities differ, [`ReportError::File`] if the frame cannot be written.
+    pub fn add_probability(&self, epoch: usize, image: &Image, reference: &LabelMap, probability: &Volume<f32>) -> Result<(), ReportError> {
+        let (expected, found) = (image.geometry.shape, probability.shape());
+        if expected != found {
+            return Err(ReportError::Shape { what: "probability", expected, found });
+        }
+        let (_, slice, _) = Self::view(image, reference, &self.palette)?;
+        let turned = Reorientation::of(&image.geometry).to_canonical(probability);
+        let grey = |voxel: &usize| (255.0 * turned.voxels()[*voxel].clamp(0.0, 1.0)).round() as u8;
+        let picture = GrayImage::from_raw(slice.size[1] as u32, slice.size[0] as u32, slice.voxels.iter().map(grey).collect());
+        store(&self.probability(epoch), &image::DynamicImage::ImageLuma8(picture.unwrap_or_default()))
+    }
+
+    /// Where the probabilities of an epoch lie, if it has any.
+    fn probability(&self, epoch: usize) -> PathBuf {
+        self.folder.join(format!("epoch_{epoch:05}_probability.png"))
+    }
+
     /// Encodes all frames that are in the folder. The caller writes the bytes where the GIF belongs.
     ///
     /// # Errors
@@ -93,9 +115,15 @@ impl TrainingGif {
             let kept: Vec<usize> = (0..MOST_FRAMES).map(|i| i * last / (MOST_FRAMES - 1)).collect();
             frames = frames.into_iter().enumerate().filter(|(idx, _)| kept.binary_search(idx).is_ok()).map(|(_, frame)| frame).collect();
         }
-        let pictures: Result<Vec<Picture>, ReportError> =
-            frames.iter().map(|frame| Ok(self.compose(&plain, &truth, &self.load_labels(&frame.path)?, frame))).collect();
-        let pictures = pictures?;
+        let compose = |frame: &StoredFrame| {
+            let path = self.probability(frame.epoch);
+            let predicted = Predicted {
+                labels: self.load_labels(&frame.path)?,
+                grey: if path.is_file() { Some(self.load_grey(&path)?) } else { None },
+            };
+            Ok(self.compose(&plain, &truth, &predicted, frame))
+        };
+        let pictures = frames.iter().map(compose).collect::<Result<Vec<Picture>, ReportError>>()?;
         gif::encode(&pictures, gif::Timing::of_training(pictures.len()))
     }
 
@@ -154,6 +182,12 @@ impl TrainingGif {
 
     /// Label colours at panel size; `None` is background.
     fn load_labels(&self, path: &Path) -> Result<Vec<Option<Rgb>>, ReportError> {
+        let colour = |index: u8| if index == 0 { None } else { Some(Palette::nth(usize::from(index) - 1)) };
+        Ok(self.load_grey(path)?.into_iter().map(colour).collect())
+    }
+
+    /// The bytes of a stored slice at panel size.
+    fn load_grey(&self, path: &Path) -> Result<Vec<u8>, ReportError> {
         let grey = load(path)?.to_luma8();
         let (width, height) = (grey.width() as usize, grey.height() as usize);
         if width == 0 || height == 0 {
@@ -162,17 +196,15 @@ impl TrainingGif {
         let [panel_height, panel_width] = self.panel;
         let pixel = |i: usize| {
             let (y, x) = (i / panel_width * height / panel_height, i % panel_width * width / panel_width);
-            match grey.as_raw()[y * width + x] {
-                0 => None,
-                index => Some(Palette::nth(usize::from(index) - 1)),
-            }
+            grey.as_raw()[y * width + x]
         };
         Ok((0..panel_height * panel_width).map(pixel).collect())
     }
 
     /// One frame of the GIF.
-    fn compose(&self, plain: &Picture, truth: &[Option<Rgb>], predicted: &[Option<Rgb>], frame: &StoredFrame) -> Picture {
+    fn compose(&self, plain: &Picture, truth: &[Option<Rgb>], predicted: &Predicted, frame: &StoredFrame) -> Picture {
         let [height, width] = self.panel;
+        let Predicted { labels: predicted, grey } = predicted;
         let cells = TITLES.map(|title| width.max(text::width(title)));
         let total = GAP + cells.iter().map(|cell| cell + GAP).sum::<usize>();
         let mut picture = Picture::filled(total, height + 2 * text::LINE + 4 * GAP, GROUND);
@@ -187,7 +219,7 @@ impl TrainingGif {
                 let colour = match idx {
                     0 => ground,
                     1 => truth[i].unwrap_or_default(),
-                    2 => predicted[i].unwrap_or_default(),
+                    2 => grey.as_ref().map_or(predicted[i].unwrap_or_default(), |grey| [grey[i]; 3]),
                     3 => over(truth[i]),
                     _ => over(predicted[i]),
                 };
@@ -199,6 +231,13 @@ impl TrainingGif {
         text::draw(&mut picture, [GAP, height + text::LINE + 3 * GAP], &format!("epoch {:>4}   Dice {dice}", frame.epoch), [255; 3]);
         picture
     }
+}
+
+/// What an epoch's network said, at panel size.
+struct Predicted {
+    labels: Vec<Option<Rgb>>,
+    /// How likely it found foreground, if that is shown.
+    grey: Option<Vec<u8>>,
 }
 
 /// A file of the folder, by its name.

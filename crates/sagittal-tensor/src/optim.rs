@@ -19,7 +19,8 @@ pub fn norm_of_gradients<'a>(gradients: impl Iterator<Item = &'a Tensor<1>>) -> 
     }
 }
 
-/// One step of stochastic gradient descent; returns the parameter and its momentum buffer.
+/// One step of stochastic gradient descent; returns the parameter and its momentum buffer, which is empty where there is no
+/// momentum.
 ///
 /// # Panics
 /// If the tensors differ in length or device.
@@ -120,6 +121,9 @@ mod composed {
     pub(super) fn sgd_step(value: Tensor<1>, gradient: Tensor<1>, momentum: Tensor<1>, options: &SgdOptions) -> (Tensor<1>, Tensor<1>) {
         let SgdOptions { lr, momentum: kept, nesterov, weight_decay, grad_scale } = *options;
         let gradient = gradient * grad_scale + value.clone() * weight_decay;
+        if kept == 0.0 && momentum.dims() == [0] {
+            return (value - gradient * lr, momentum);
+        }
         let momentum = momentum * kept + gradient.clone();
         let step = if nesterov { gradient + momentum.clone() * kept } else { momentum.clone() };
         (value - step * lr, momentum)

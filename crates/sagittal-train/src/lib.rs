@@ -21,7 +21,7 @@ pub use checkpoint::{has_checkpoint, read_checkpoint};
 pub use error::TrainError;
 pub use events::{Events, Silent};
 pub use gradient_norms::GradientSums;
-pub use loss::{DeepSupervision, Objective, downsample_labels};
+pub use loss::{DeepSupervision, MaskTarget, Objective, downsample_labels, softmax_over_pixels};
 pub use optimizer::Optimizer;
 pub use run::{FoldFolder, Outcome, RunOptions, StopReason, run};
 pub use run_record::{EpochRecord, LayerGradient, read_progress};

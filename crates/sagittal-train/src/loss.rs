@@ -1,6 +1,13 @@
 //! The loss of a network with heads at several scales.
 
-use sagittal_data::{Plan, plan::LossKind};
+mod over_pixels;
+
+pub use over_pixels::softmax_over_pixels;
+
+use sagittal_data::{
+    Plan,
+    plan::{LossKind, MaskOutput, NetworkPlan},
+};
 use sagittal_tensor::{LossTarget, RegionTable, Tensor, segmentation_loss};
 use std::sync::Arc;
 
@@ -15,30 +22,52 @@ pub struct Objective {
     pub dice_weight: f32,
     /// Dice sums run over the batch instead of each sample.
     pub batch_dice: bool,
+    /// What the soft-max over the pixels of a picture is compared with, where they compete: nothing else of this counts then.
+    pub over_pixels: Option<MaskTarget>,
+}
+
+/// What a soft-max over the pixels of a picture is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaskTarget {
+    /// The mask as it is.
+    AsItIs,
+    /// The mask divided by its area.
+    Normalized,
 }
 
 impl Objective {
     /// Classes that exclude each other.
     pub const fn classes(batch_dice: bool) -> Self {
-        Self { regions: None, entropy_weight: 1.0, dice_weight: 1.0, batch_dice }
+        Self { regions: None, entropy_weight: 1.0, dice_weight: 1.0, batch_dice, over_pixels: None }
     }
 
     /// What a plan asks for.
     pub fn of(plan: &Plan) -> Self {
         // nnU-Net pools the batch for 2-D networks, whose slices often lack a class.
         let batch_dice = plan.training.batch_dice.unwrap_or(plan.patch[0] == 1);
+        let loss = plan.training.loss;
+        if let NetworkPlan::ImageToMask(mask) = &plan.network
+            && mask.output == MaskOutput::SoftmaxOverPixels
+        {
+            let target = if loss == LossKind::NormalizedCrossEntropy { MaskTarget::Normalized } else { MaskTarget::AsItIs };
+            return Self { over_pixels: Some(target), ..Self::classes(batch_dice) };
+        }
+        // Summed over a picture, as the post's loss is, so that its learning rate keeps its meaning.
+        let pixels = plan.network.whole_image().filter(|_| loss == LossKind::CrossEntropy);
+        let pixels = pixels.map_or(1.0, |[y, x]| (y * x) as f32);
         if plan.regions.is_empty() {
-            return Self { dice_weight: dice_weight(plan.training.loss), ..Self::classes(batch_dice) };
+            return Self { entropy_weight: pixels, dice_weight: dice_weight(loss), ..Self::classes(batch_dice) };
         }
         let n_regions = plan.regions.len();
         // Where voxels may be unlabelled, nnU-Net's `DC_and_BCE_loss` divides the sum over all regions by the number of voxels
         // alone; elsewhere it takes the mean over regions, too.
-        let entropy_weight = if plan.ignore_label.is_some() { n_regions as f32 } else { 1.0 };
+        let entropy_weight = if plan.ignore_label.is_some() { n_regions as f32 } else { 1.0 } * pixels;
         Self {
             regions: Some(Arc::new(RegionTable::new(n_regions, &plan.regions_of_classes()))),
             entropy_weight,
-            dice_weight: dice_weight(plan.training.loss),
+            dice_weight: dice_weight(loss),
             batch_dice,
+            over_pixels: None,
         }
     }
 }
@@ -47,7 +76,7 @@ impl Objective {
 fn dice_weight(loss: LossKind) -> f32 {
     match loss {
         LossKind::DiceCrossEntropy => 1.0,
-        LossKind::CrossEntropy => 0.0,
+        LossKind::CrossEntropy | LossKind::NormalizedCrossEntropy => 0.0,
     }
 }
 
@@ -79,12 +108,15 @@ impl DeepSupervision {
     /// If the number of scales is another, or a shape does not divide.
     pub fn loss(&self, logits: Vec<Tensor<5>>, labels: Arc<Vec<u8>>, objective: &Objective) -> Tensor<1> {
         assert_eq!(logits.len(), self.weights.len(), "one weight per scale");
+        if let (Some(target), [maps]) = (objective.over_pixels, &logits[..]) {
+            return softmax_over_pixels(maps.clone(), &labels, target);
+        }
         let [n, z, y, x, _] = logits[0].dims();
         let losses = logits.into_iter().zip(&self.weights).filter(|(_, weight)| **weight > 0.0).map(|(logits, weight)| {
             let [_, sz, sy, sx, _] = logits.dims();
             let classes =
                 if [sz, sy, sx] == [z, y, x] { labels.clone() } else { Arc::new(downsample_labels(&labels, n, [z, y, x], [sz, sy, sx])) };
-            let Objective { regions, entropy_weight, dice_weight, batch_dice } = objective.clone();
+            let Objective { regions, entropy_weight, dice_weight, batch_dice, .. } = objective.clone();
             segmentation_loss(logits, LossTarget { classes, regions, entropy_weight, dice_weight, batch_dice, weight: *weight })
         });
         losses.reduce(|sum, loss| sum + loss).expect("the finest scale always counts")

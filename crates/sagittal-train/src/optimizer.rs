@@ -19,8 +19,10 @@ const RPROP_FACTORS: [f32; 2] = [0.5, 1.2];
 const RPROP_BOUNDS: [f32; 2] = [1e-6, 50.0];
 
 /// Buffers per parameter.
-fn n_buffers(kind: OptimizerKind) -> usize {
+fn n_buffers(kind: OptimizerKind, momentum: f64) -> usize {
     match kind {
+        // Of a network with a hundred million weights a buffer of zeros is a gigabyte on the disk every few epochs.
+        OptimizerKind::Sgd if momentum == 0.0 => 0,
         OptimizerKind::Sgd => 1,
         OptimizerKind::Adamw | OptimizerKind::Rmsprop | OptimizerKind::Rprop | OptimizerKind::RpropBacktracking => 2,
     }
@@ -45,7 +47,8 @@ impl Optimizer {
     /// An optimiser that has done nothing yet.
     pub fn new(options: &TrainerOptions, parameters: &Parameters, device: &Device) -> Self {
         let kind = options.optimizer;
-        let buffers = parameters.iter().map(|p| vec![Tensor::zeros(p.value.dims(), device.plain()); n_buffers(kind)]).collect();
+        let buffers =
+            parameters.iter().map(|p| vec![Tensor::zeros(p.value.dims(), device.plain()); n_buffers(kind, options.momentum)]).collect();
         Self {
             kind,
             momentum: options.momentum as f32,
@@ -76,6 +79,11 @@ impl Optimizer {
             let mut old = std::mem::take(buffers).into_iter();
             let mut buffer = || old.next().expect("every parameter has the buffers of its optimiser");
             (parameter.value, *buffers) = match self.kind {
+                OptimizerKind::Sgd if self.momentum == 0.0 => {
+                    let options = SgdOptions { lr, momentum, nesterov: self.nesterov, weight_decay, grad_scale };
+                    let nothing = Tensor::empty([0], &gradient.device());
+                    (sgd_step(value, gradient, nothing, &options).0, Vec::new())
+                }
                 OptimizerKind::Sgd => {
                     let options = SgdOptions { lr, momentum, nesterov: self.nesterov, weight_decay, grad_scale };
                     let (value, momentum) = sgd_step(value, gradient, buffer(), &options);

@@ -4,7 +4,7 @@ use crate::checkpoint::write_checkpoint;
 use crate::run_record::write_progress;
 use crate::schedule::learning_rate;
 use crate::{Budget, EpochRecord, Events, TrainError, Trainer};
-use sagittal_data::{Batch, DataError};
+use sagittal_data::{Batch, DataError, plan::RateSchedule};
 use sagittal_nets::ModelFile;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -58,6 +58,8 @@ pub struct RunOptions {
     pub steps_per_epoch: u64,
     /// Stop after this many epochs without a better smoothed validation Dice.
     pub patience: Option<u64>,
+    /// How the learning rate goes on from the trainer's.
+    pub schedule: RateSchedule,
     /// Which training this is, for its checkpoint.
     pub identity: Value,
     /// What goes into the header of its models: plan, labels, provenance.
@@ -129,7 +131,7 @@ pub fn run(
             }
             return Ok(Outcome { reason, steps: trainer.progress.step, elapsed });
         }
-        let rate = learning_rate(trainer.options().learning_rate, fraction);
+        let rate = learning_rate(options.schedule, trainer.options().learning_rate, fraction);
         let Some(batch) = batches.next() else { return Err(TrainError::NoBatches) };
         let batch = batch?;
         let step_start = Instant::now();
@@ -205,7 +207,7 @@ fn end_epoch(
         epoch: progress.epochs.len() as u64 + 1,
         step: progress.step,
         elapsed_s: elapsed.as_secs_f64(),
-        learning_rate: learning_rate(trainer.options().learning_rate, fraction),
+        learning_rate: learning_rate(options.schedule, trainer.options().learning_rate, fraction),
         training_loss: trainer.progress.epoch_loss / trainer.progress.epoch_steps.max(1) as f64,
         validation_loss: scores.as_ref().map(|s| s.loss),
         validation_dice: scores.as_ref().map_or_else(Vec::new, |s| s.dice.clone()),

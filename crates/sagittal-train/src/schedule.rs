@@ -1,5 +1,6 @@
 //! How long a training lasts, and how the learning rate falls meanwhile.
 
+use sagittal_data::plan::RateSchedule;
 use std::time::Duration;
 
 /// What ends a training.
@@ -22,9 +23,12 @@ impl Budget {
     }
 }
 
-/// Polynomial decay: the rate falls from `first` to 0 as `(1 - fraction)^0.9` (nnU-Net; Chen et al. 2017).
-pub(crate) fn learning_rate(first: f64, fraction: f64) -> f64 {
-    first * (1.0 - fraction).max(0.0).powf(0.9)
+/// The rate after a part of the budget: it stays `first`, or falls from there to 0 as `(1 - fraction)^0.9` (nnU-Net; Chen et al. 2017).
+pub(crate) fn learning_rate(schedule: RateSchedule, first: f64, fraction: f64) -> f64 {
+    match schedule {
+        RateSchedule::Polynomial => first * (1.0 - fraction).max(0.0).powf(0.9),
+        RateSchedule::Constant => first,
+    }
 }
 
 #[cfg(test)]
@@ -50,7 +54,13 @@ mod tests {
         ];
         for case in cases {
             let fraction = case.budget.fraction(case.step, 10, Duration::from_secs(case.elapsed_s));
-            assert!((learning_rate(0.01, fraction) - case.expected).abs() < 1e-12, "{:?} at step {}", case.budget, case.step);
+            assert_eq!(learning_rate(RateSchedule::Constant, 0.01, fraction), 0.01);
+            assert!(
+                (learning_rate(RateSchedule::Polynomial, 0.01, fraction) - case.expected).abs() < 1e-12,
+                "{:?} at step {}",
+                case.budget,
+                case.step
+            );
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{DeepSupervision, TrainerOptions};
 use sagittal_data::Batch;
-use sagittal_nets::{Network, Outputs};
+use sagittal_nets::{Dropout, Network, Outputs};
 use sagittal_tensor::RegionTable;
 use std::sync::Arc;
 
@@ -29,8 +29,8 @@ impl Validation {
         let mut counts = Counts::new(network.plan().classes());
         let finest_only = DeepSupervision::new(1);
         for batch in batches {
-            let logits = network.forward(input(batch), Outputs::Finest);
-            let scores = logits[0].clone().into_data();
+            let logits = network.forward_with(network.parameters(), input(batch), Outputs::Finest, Dropout::Off);
+            let scores = network.as_classes(logits[0].clone()).into_data();
             let value = finest_only.loss(logits, Arc::new(batch.labels.clone()), &options.objective);
             loss += f64::from(value.into_scalar::<f32>());
             counts.add(scores.as_slice::<f32>().expect("logits are f32"), &batch.labels, options.objective.regions.as_deref());

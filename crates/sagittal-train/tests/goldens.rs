@@ -139,7 +139,7 @@ fn the_loss_of_regions_is_that_of_nnunet() {
         let labels = read("labels").values.iter().map(|label| if *label == unlabelled { Batch::IGNORE } else { *label as u8 }).collect();
         let table = RegionTable::new(3, &[vec![], vec![0], vec![0, 1], vec![2]]);
         let entropy_weight = if has_ignore { 3.0 } else { 1.0 };
-        let objective = Objective { regions: Some(Arc::new(table)), entropy_weight, dice_weight: 1.0, batch_dice };
+        let objective = Objective { regions: Some(Arc::new(table)), entropy_weight, ..Objective::classes(batch_dice) };
         let loss = DeepSupervision::new(3).loss(logits.clone(), Arc::new(labels), &objective);
         let (found, expected) = (f64::from(loss.clone().into_scalar::<f32>()), f64::from(read("loss").values[0]));
         assert!((found - expected).abs() < LOSS_TOLERANCE, "{name}: loss {found}, nnU-Net's {expected}");

@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sagittal_data::{
     Batch, DataError, Seed,
-    plan::{ActivationKind, NetworkPlan, OptimizerKind, UnetPlan},
+    plan::{ActivationKind, NetworkPlan, OptimizerKind, RateSchedule, UnetPlan},
 };
 use sagittal_nets::{ModelFile, Network};
 use sagittal_tensor::Device;
@@ -77,6 +77,7 @@ fn options(epochs: u64) -> RunOptions {
         budget: Budget::Epochs(epochs),
         steps_per_epoch: 6,
         patience: None,
+        schedule: RateSchedule::Polynomial,
         identity: json!({ "seed": 3 }),
         facts: json!({ "plan": null }),
     }

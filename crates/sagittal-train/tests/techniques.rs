@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sagittal_data::{
     Batch, DataError, Seed,
-    plan::{ActivationKind, NetworkPlan, OptimizerKind, UnetPlan},
+    plan::{ActivationKind, NetworkPlan, OptimizerKind, RateSchedule, UnetPlan},
 };
 use sagittal_nets::Network;
 use sagittal_tensor::Device;
@@ -57,8 +57,14 @@ fn batch(step: u64) -> Batch {
 }
 
 fn train(trainer: &mut Trainer, folder: &Path, events: &mut dyn Events) {
-    let options =
-        RunOptions { budget: Budget::Epochs(3), steps_per_epoch: 6, patience: None, identity: json!({}), facts: json!({ "plan": null }) };
+    let options = RunOptions {
+        budget: Budget::Epochs(3),
+        steps_per_epoch: 6,
+        patience: None,
+        schedule: RateSchedule::Polynomial,
+        identity: json!({}),
+        facts: json!({ "plan": null }),
+    };
     let mut batches = (trainer.progress.step..).map(|step| Ok::<_, DataError>(batch(step)));
     run(trainer, &mut batches, &[batch(1_000_001)], &FoldFolder(folder.to_owned()), &options, events).unwrap();
 }

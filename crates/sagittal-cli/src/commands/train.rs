@@ -6,6 +6,7 @@ mod origin;
 mod previous_stage;
 pub(crate) mod run_folder;
 mod validation;
+mod variety;
 mod watch;
 
 use std::{
@@ -416,6 +417,7 @@ fn run_options(args: &TrainArgs, plan: &Plan, dataset: &Dataset, digest: &str, o
     RunOptions {
         budget,
         steps_per_epoch: plan.training.iterations_per_epoch as u64,
+        schedule: plan.training.schedule,
         patience: args.patience.map(|epochs| epochs as u64),
         identity: json!({ "fold": fold, "seed": args.random.seed, "dataset_sha256": digest, "plan": plan }),
         facts: json!({ "plan": plan, "provenance": provenance }),

@@ -8,6 +8,7 @@ mod evaluate;
 mod exchange;
 mod fetch;
 mod files;
+mod image_to_mask;
 mod phantom;
 mod plan;
 mod predict;

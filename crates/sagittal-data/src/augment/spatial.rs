@@ -32,6 +32,10 @@ pub(super) struct Params {
 pub fn source_size(plan: &Plan) -> [usize; 3] {
     let rotation = &plan.training.augmentation.rotation;
     let patch = plan.input_size();
+    // Around a whole picture there is nothing.
+    if plan.network.whole_image().is_some() {
+        return patch;
+    }
     let flat = patch[0] == 1 || rotation.within_slices;
     let size = patch.map(|size| size as f64);
     let mut largest = size;

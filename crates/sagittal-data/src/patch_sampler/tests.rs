@@ -1,7 +1,11 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
-use crate::{Seed, TrainingCase, planner::example_plan};
+use crate::{
+    Seed, TrainingCase,
+    plan::{ImageToMaskPlan, NetworkPlan},
+    planner::example_plan,
+};
 
 /// One case with one voxel of class 1 and a block of class 2.
 fn set(shape: [usize; 3]) -> TrainingSet {
@@ -119,4 +123,36 @@ fn where_not_all_is_labelled_every_patch_is_centred_on_a_labelled_voxel() {
     }
     let empty = TrainingSet::in_memory(vec![case(vec![vec![]; 3])]);
     assert!((0..20).all(|_| (50..=51).contains(&centre_z(&empty, 3))));
+}
+
+#[test]
+fn whole_pictures_come_once_each_before_any_comes_again() {
+    let mut plan = example_plan();
+    plan.network = NetworkPlan::ImageToMask(ImageToMaskPlan { size: [4, 4], ..ImageToMaskPlan::post(1, 3) });
+    (plan.patch, plan.batch_size) = ([1, 4, 4], 2);
+    let sampler = PatchSampler::training(&plan);
+    assert_eq!((sampler.size, sampler.patch), ([1, 4, 4], [1, 4, 4]));
+    let case = TrainingCase {
+        id: "a".into(),
+        data: vec![0.0; 16],
+        labels: vec![0; 16],
+        shape: [1, 1, 4, 4],
+        class_locations: vec![],
+        labelled_locations: vec![],
+        previous: vec![],
+    };
+    let set = TrainingSet::in_memory(vec![case; 5]);
+    let order = |seed: Option<Seed>| -> Vec<usize> {
+        let place = |i: u64| sampler.in_turn(&set, i / 2, (i % 2) as usize, seed).unwrap();
+        (0..20).map(place).inspect(|place| assert_eq!(place.lower, [0; 3])).map(|place| place.case).collect()
+    };
+    assert_eq!(order(None)[..7], [0, 1, 2, 3, 4, 0, 1]);
+    let shuffled = order(Some(Seed(7)));
+    for round in shuffled.chunks(5) {
+        let mut cases = round.to_vec();
+        cases.sort_unstable();
+        assert_eq!(cases, [0, 1, 2, 3, 4], "{shuffled:?}");
+    }
+    assert!(shuffled[..5] != shuffled[5..10] || shuffled[..5] != shuffled[10..15], "{shuffled:?}");
+    assert_eq!(PatchSampler::training(&example_plan()).in_turn(&set, 0, 0, None), None);
 }

@@ -2,7 +2,7 @@
 
 use super::{
     ActivationKind, ImageToMaskPlan, KeepParts, Length, LossKind, MaskHead, MaskLogits, MaskOutput, NetworkPlan, Normalization,
-    OptimizerKind, OrientationRule, PatchPlan, PatchView, Plan, Region, RegionOfInterest, TrainingPlan, UnetPlan,
+    OptimizerKind, OrientationRule, PatchPlan, PatchView, Plan, RateSchedule, Region, RegionOfInterest, TrainingPlan, UnetPlan,
 };
 use sagittal_image::Rank;
 use std::time::Duration;
@@ -32,11 +32,15 @@ impl Plan {
         thoughts.push(("Spacing", self.spacing_words()));
         let intensities = self.channels.iter().map(|channel| format!("{}: {}", channel.name, normalization_words(&channel.normalization)));
         thoughts.extend(intensities.map(|words| ("Intensities", words)));
+        let whole = self.network.whole_image();
         let median = shape_words(self.median_shape, flat && self.image_rank == Rank::Two);
-        thoughts.push(("Median image", format!("{median} voxels on that grid")));
         let patch = shape_words(self.input_size(), flat && self.input_size()[0] == 1);
         let foreground = 100.0 * self.training.foreground_fraction;
-        if self.is_balanced() {
+        if whole.is_some() {
+            thoughts.push(("Median image", format!("{median} pixels, of which the network sees {patch}")));
+            thoughts.push(("Batch", format!("{} whole pictures a step, every one once before any comes again", self.batch_size)));
+        } else if self.is_balanced() {
+            thoughts.push(("Median image", format!("{median} voxels on that grid")));
             thoughts.push(("Patch", format!("{patch} voxels, from which the network tells what the voxel in their middle is")));
             thoughts.push(("Region", self.region_words()));
             let words = format!(
@@ -45,6 +49,7 @@ impl Plan {
             );
             thoughts.push(("Batch", words));
         } else {
+            thoughts.push(("Median image", format!("{median} voxels on that grid")));
             thoughts.push(("Patch", format!("{patch} voxels, what the network sees at once{}", self.coverage_words(flat))));
             thoughts.push(("Batch", format!("{} patches a step, {foreground:.0} % of them centred on a labelled voxel", self.batch_size)));
         }
@@ -57,14 +62,7 @@ impl Plan {
         ));
         thoughts.push(("Memory", format!("about {} MB in training (estimated)", estimate.memory_bytes.div_ceil(1 << 20))));
         thoughts.push(("Training", self.training_words(length)));
-        let resolutions =
-            if self.network.unet().is_some_and(|unet| unet.deep_supervision) { ", at every resolution of the decoder" } else { "" };
-        let classes = if self.regions.is_empty() { "cross entropy" } else { "binary cross entropy of every region" };
-        let dice = match self.training.loss {
-            LossKind::DiceCrossEntropy => "Dice + ",
-            LossKind::CrossEntropy => "",
-        };
-        thoughts.push(("Loss", format!("{dice}{classes}{resolutions}")));
+        thoughts.push(("Loss", self.loss_words()));
         thoughts.push(("Augmentation", self.augmentation_words()));
         if !self.postprocessing.is_empty() {
             thoughts.push(("Postprocessing", self.postprocessing_words().join("; ")));
@@ -88,6 +86,25 @@ impl Plan {
             None => format!("of {names} only the largest connected component is kept"),
             Some(size) => format!("of {names} connected components of at least {size:.0} {unit} are kept"),
         }
+    }
+
+    fn loss_words(&self) -> String {
+        let resolutions =
+            if self.network.unet().is_some_and(|unet| unet.deep_supervision) { ", at every resolution of the decoder" } else { "" };
+        let classes = if self.regions.is_empty() { "cross entropy" } else { "binary cross entropy of every region" };
+        let dice = match self.training.loss {
+            LossKind::DiceCrossEntropy => "Dice + ",
+            LossKind::CrossEntropy | LossKind::NormalizedCrossEntropy => "",
+        };
+        let sum = match (self.training.loss, &self.network) {
+            (LossKind::NormalizedCrossEntropy, _) => " with the mask as target, divided by its area",
+            (LossKind::CrossEntropy, NetworkPlan::ImageToMask(mask)) => match mask.output {
+                MaskOutput::SoftmaxOverPixels => " with the mask as target, as it is: it mostly measures the mask's area",
+                MaskOutput::ClassesOfPixels => ", summed over the pixels of a picture",
+            },
+            _ => "",
+        };
+        format!("{dice}{classes}{sum}{resolutions}")
     }
 
     fn data_words(&self) -> String {
@@ -123,6 +140,9 @@ impl Plan {
 
     fn spacing_words(&self) -> String {
         let flat = self.network_rank() == Rank::Two;
+        if let Some([y, x]) = self.network.whole_image() {
+            return format!("of no account: every whole picture is resized to {y} x {x} pixels, results return to its own size");
+        }
         match (self.spacing_mm, self.image_rank) {
             (None, _) => "the files have none: pixels are taken as they are".into(),
             (Some([_, y, x]), Rank::Two) => format!("{y:.3} x {x:.3} mm (height x width), the median of the images"),
@@ -187,6 +207,9 @@ impl Plan {
 
     fn augmentation_words(&self) -> String {
         let plan = &self.training.augmentation;
+        if !plan.enabled {
+            return "none".into();
+        }
         let kinds = [
             ("rotation", plan.rotation.probability),
             ("scaling", plan.scaling.probability),
@@ -304,7 +327,11 @@ fn optimizer_words(training: &TrainingPlan) -> String {
     if training.optimizer.is_rprop() {
         format!("{name}, first step size {rate}")
     } else {
-        format!("{name}, learning rate {rate} falling to 0")
+        let course = match training.schedule {
+            RateSchedule::Polynomial => "falling to 0",
+            RateSchedule::Constant => "throughout",
+        };
+        format!("{name}, learning rate {rate} {course}")
     }
 }
 

@@ -122,6 +122,14 @@ impl NetworkPlan {
         }
     }
 
+    /// The size `[Y, X]` to which whole pictures are brought, whatever their spacing; `None` of networks that look at patches.
+    pub fn whole_image(&self) -> Option<[usize; 2]> {
+        match self {
+            Self::ImageToMask(mask) => Some(mask.size),
+            Self::Unet(_) | Self::ResidualUnet(_) | Self::Patch(_) => None,
+        }
+    }
+
     /// Number of learned numbers of a description that is valid.
     pub fn n_parameters(&self) -> u64 {
         cost::parameters(self)

@@ -28,8 +28,30 @@ pub enum LossKind {
     /// Cross entropy minus soft Dice (nnU-Net's).
     #[default]
     DiceCrossEntropy,
-    /// Cross entropy alone.
+    /// Cross entropy alone. Of networks that see whole pictures it is the sum over a picture, as in Seo's post: where its
+    /// pixels compete (`softmax_over_pixels`) that of the mask as it is, so that it mostly measures the mask's area.
     CrossEntropy,
+    /// The same with every mask divided by its area, so that it has the sum 1 that the soft-max has. Only where the pixels
+    /// of a picture compete.
+    NormalizedCrossEntropy,
+}
+
+/// How the learning rate goes on from the first step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RateSchedule {
+    /// It falls to 0 as `(1 - progress)^0.9` (nnU-Net's).
+    #[default]
+    Polynomial,
+    /// It stays.
+    Constant,
+}
+
+impl RateSchedule {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl LossKind {
@@ -54,9 +76,11 @@ pub enum Length {
 pub struct TrainingPlan {
     /// The optimiser.
     pub optimizer: OptimizerKind,
-    /// Learning rate at the first step; it falls to 0 as `(1 - progress)^0.9`. Of Rprop the first step size, which then
-    /// follows the gradients' signs alone.
+    /// Learning rate at the first step. Of Rprop the first step size, which then follows the gradients' signs alone.
     pub learning_rate: f64,
+    /// How it goes on.
+    #[serde(default, skip_serializing_if = "RateSchedule::is_default")]
+    pub schedule: RateSchedule,
     /// Momentum (SGD, RMSprop) or first-moment decay (AdamW); Rprop has none.
     pub momentum: f64,
     /// Whether momentum looks one step ahead (SGD).
@@ -99,6 +123,9 @@ pub struct TrainingPlan {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AugmentationPlan {
+    /// Whether there are any: the one switch for all of them.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub enabled: bool,
     /// Rotation.
     pub rotation: RotationPlan,
     /// Scaling, one factor for all axes; above 1 objects become smaller.
@@ -227,6 +254,7 @@ impl AugmentationPlan {
             (false, _) => [30.0; 3],
         };
         Self {
+            enabled: true,
             rotation: RotationPlan { probability: 0.2, degrees, within_slices },
             scaling: ChanceRange { probability: 0.2, range: [0.7, 1.4] },
             noise: NoisePlan { probability: 0.1, sigma: [0.0, 0.1] },

@@ -1,6 +1,6 @@
 //! Checks of a plan that somebody may have edited.
 
-use super::{NetworkPlan, Normalization, PatchView, Plan};
+use super::{ImageToMaskPlan, LossKind, MaskOutput, NetworkPlan, Normalization, PatchView, Plan};
 use crate::DataError;
 use sagittal_image::Rank;
 use std::fmt::Debug;
@@ -134,11 +134,30 @@ impl Plan {
         require(network.classes() == self.n_outputs(), "network.classes", network.classes(), || {
             format!("{}, {}", self.n_outputs(), if self.regions.is_empty() { "background and labels" } else { "the number of regions" })
         })?;
+        if let NetworkPlan::ImageToMask(mask) = network {
+            self.validate_image_to_mask(mask)?;
+        }
         let flat_kernels = network.unet().filter(|_| self.patch[0] == 1).map_or(&[][..], |unet| &unet.kernels);
         for (stage, kernel) in flat_kernels.iter().enumerate() {
             require(kernel[0] == 1, &format!("network.kernels[{stage}][0]"), kernel[0], || "1 for 2-D networks".into())?;
         }
         Ok(())
+    }
+
+    /// What a network that sees whole pictures asks of the rest of the plan.
+    fn validate_image_to_mask(&self, mask: &ImageToMaskPlan) -> Result<(), DataError> {
+        let [y, x] = mask.size;
+        require(self.image_rank == Rank::Two, "image_rank", 3, || {
+            "2: image_to_mask sees whole pictures, for volumes there are unet and patch".into()
+        })?;
+        require(self.patch == [1, y, x], "patch", self.patch, || format!("[1, {y}, {x}], the network's size"))?;
+        let spacing = self.spacing_mm;
+        require(spacing.is_none(), "spacing_mm", spacing, || "null: whole pictures are brought to the network's size".into())?;
+        require(self.previous_stage.is_none(), "previous_stage", &self.previous_stage, || "none with image_to_mask".into())?;
+        let compete = mask.output == MaskOutput::SoftmaxOverPixels;
+        require(!compete || self.regions.is_empty(), "network.output", mask.output, || {
+            "classes_of_pixels, because the labels form regions that may overlap".into()
+        })
     }
 
     fn validate_training(&self) -> Result<(), DataError> {
@@ -150,6 +169,7 @@ impl Plan {
         within("training.momentum", training.momentum, 0.0, 0.999_999)?;
         within("training.ema_decay", training.ema_decay.unwrap_or(0.0), 0.0, 0.999_999)?;
         within("training.weight_decay", training.weight_decay, 0.0, 1.0)?;
+        self.validate_loss()?;
         let no_decay = !training.optimizer.is_rprop() || training.weight_decay == 0.0;
         require(no_decay, "training.weight_decay", training.weight_decay, || "0 with Rprop, which has none".to_owned())?;
         within("training.gradient_clip", training.gradient_clip, 1e-6, 1e9)?;
@@ -172,6 +192,18 @@ impl Plan {
             })?;
         }
         self.validate_augmentation()
+    }
+
+    /// Losses of pixels that compete are for networks whose pixels do.
+    fn validate_loss(&self) -> Result<(), DataError> {
+        let loss = self.training.loss;
+        let compete = matches!(&self.network, NetworkPlan::ImageToMask(mask) if mask.output == MaskOutput::SoftmaxOverPixels);
+        require(compete || loss != LossKind::NormalizedCrossEntropy, "training.loss", loss, || {
+            "cross_entropy or dice_cross_entropy: masks are normalised only for a soft-max over pixels".into()
+        })?;
+        require(!compete || loss != LossKind::DiceCrossEntropy, "training.loss", loss, || {
+            "cross_entropy or normalized_cross_entropy with network.output softmax_over_pixels, which gives no class of a pixel".into()
+        })
     }
 
     fn validate_augmentation(&self) -> Result<(), DataError> {

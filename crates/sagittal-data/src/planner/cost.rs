@@ -1,6 +1,6 @@
 //! What a network costs: parameters, arithmetic, memory. Estimates, made before anything is built.
 
-use crate::plan::{NetworkPlan, PatchPlan, UnetPlan};
+use crate::plan::{ImageToMaskPlan, MaskHead, NetworkPlan, PatchPlan, UnetPlan};
 
 /// Bytes of one `f32`.
 const F32: u64 = 4;
@@ -38,7 +38,8 @@ enum ConvKind {
     Projection,
     /// Transposed, kernel = stride: every output voxel has one product per input channel.
     Up,
-    /// Without normalisation: all that voxel classifiers have.
+    /// Without normalisation: the layers of voxel classifiers and of networks that see whole pictures, dense ones among them,
+    /// which are convolutions of a single voxel.
     Plain,
     /// 1x1 to the classes.
     Head,
@@ -90,7 +91,7 @@ fn convs(network: &NetworkPlan, patch: [usize; 3]) -> Vec<Conv> {
         NetworkPlan::Unet(unet) => unet_convs(unet, add_blocks, patch),
         NetworkPlan::ResidualUnet(unet) => unet_convs(unet, add_residual_blocks, patch),
         NetworkPlan::Patch(net) => patch_convs(net, patch),
-        NetworkPlan::ImageToMask(_) => Vec::new(),
+        NetworkPlan::ImageToMask(mask) => image_to_mask_layers(mask),
     }
 }
 
@@ -118,6 +119,27 @@ fn patch_convs(net: &PatchPlan, patch: [usize; 3]) -> Vec<Conv> {
         input = output as u64;
     }
     convs
+}
+
+/// The layers of a network that sees whole pictures; of the size that it has, not of the patch.
+fn image_to_mask_layers(mask: &ImageToMaskPlan) -> Vec<Conv> {
+    let pixels = mask.size.iter().product::<usize>() as u64;
+    let layer = |input, output, kernel_size, voxels| Conv { input, output, kernel_size, voxels, has_bias: true, kind: ConvKind::Plain };
+    let mut layers = Vec::new();
+    let mut input = mask.input_channels as u64;
+    for &filters in &mask.filters {
+        layers.push(layer(input, filters as u64, (mask.kernel * mask.kernel) as u64, pixels));
+        input = filters as u64;
+    }
+    let maps = mask.n_maps() as u64;
+    match mask.head {
+        MaskHead::Dense { units } => {
+            layers.push(layer(input * pixels, units as u64, 1, 1));
+            layers.push(layer(units as u64, maps * pixels, 1, 1));
+        }
+        MaskHead::Convolution => layers.push(layer(input, maps, 1, pixels)),
+    }
+    layers
 }
 
 /// Adds the convolutions of an encoder stage.

@@ -11,7 +11,8 @@ use super::{normalization, spacing, topology::Topology};
 use crate::{
     DataError, Fingerprint,
     plan::{
-        ActivationKind, AugmentationPlan, Estimate, LossKind, NetworkPlan, OptimizerKind, OrientationRule, Plan, TrainingPlan, UnetPlan,
+        ActivationKind, AugmentationPlan, Estimate, LossKind, NetworkPlan, OptimizerKind, OrientationRule, Plan, RateSchedule,
+        TrainingPlan, UnetPlan,
     },
 };
 use sagittal_image::Rank;
@@ -342,6 +343,7 @@ impl Draft<'_> {
             training: TrainingPlan {
                 optimizer: OptimizerKind::Sgd,
                 learning_rate: 0.01,
+                schedule: RateSchedule::Polynomial,
                 momentum: 0.99,
                 nesterov: true,
                 weight_decay: 3e-5,

@@ -6,7 +6,10 @@
 use super::{PlanOptions, cost, normalization, spacing};
 use crate::{
     DataError, Fingerprint,
-    plan::{AugmentationPlan, Estimate, LossKind, NetworkPlan, OptimizerKind, PatchPlan, PatchView, Plan, RegionOfInterest, TrainingPlan},
+    plan::{
+        AugmentationPlan, Estimate, LossKind, NetworkPlan, OptimizerKind, PatchPlan, PatchView, Plan, RateSchedule, RegionOfInterest,
+        TrainingPlan,
+    },
 };
 use sagittal_image::Rank;
 
@@ -84,6 +87,7 @@ impl Plan {
                 mirror_axes: Vec::new(),
                 batch_dice: None,
                 loss: LossKind::CrossEntropy,
+                schedule: RateSchedule::Polynomial,
                 ema_decay: None,
                 augmentation: AugmentationPlan::nnunet(patch),
             },

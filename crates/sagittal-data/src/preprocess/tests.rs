@@ -1,7 +1,10 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
-use crate::{plan::Channel, planner::example_plan};
+use crate::{
+    plan::{Channel, ImageToMaskPlan, NetworkPlan},
+    planner::example_plan,
+};
 use sagittal_image::{Geometry, io::SourceHeader};
 
 fn image(geometry: Geometry, f: impl Fn([usize; 3]) -> f32) -> Image {
@@ -147,4 +150,49 @@ fn unlabelled_voxels_have_their_own_class_and_regions_their_own_voxels() {
     assert_eq!(case.class_locations[0][..3], [[0, 0, 1], [0, 0, 2], [0, 1, 1]]);
     plan.ignore_label = None;
     assert!(Preprocessor::new(&plan).run_training("x", &image, &map).unwrap_err().to_string().contains("value 3"));
+}
+
+/// A plan for whole pictures of 8 x 6.
+fn picture_plan() -> Plan {
+    let mut plan = plan(Normalization::MinMax);
+    let mask = ImageToMaskPlan { size: [8, 6], ..ImageToMaskPlan::post(1, plan.labels.len()) };
+    (plan.image_rank, plan.spacing_mm, plan.patch) = (Rank::Two, None, [1, 8, 6]);
+    plan.network = NetworkPlan::ImageToMask(mask);
+    plan
+}
+
+#[test]
+fn whole_pictures_are_brought_to_one_size_whatever_their_spacing_and_back() {
+    // A frame of zeros that other networks would cut off; 24 x 12 pixels, so that each of 8 x 6 is the middle of 3 x 2.
+    let bright = |[_, y, x]: [usize; 3]| if (3..21).contains(&y) && (2..10).contains(&x) { (2 * y) as f32 } else { 0.0 };
+    for spacing_mm in [None, Some([1.0, 0.25, 4.0])] {
+        let geometry = Geometry { spacing_mm, ..Geometry::picture([24, 12]) };
+        let image = image(geometry.clone(), bright);
+        let done = Preprocessor::new(&picture_plan()).run("x", &image).unwrap();
+        assert_eq!((done.shape, done.restore.shape_before_resampling()), ([1, 1, 8, 6], [1, 24, 12]));
+        // The middle of three rows, as a part of the brightest, 2 * 20; between two equal columns nothing changes.
+        for (y, row) in done.data.chunks(6).enumerate() {
+            let expected = if (1..7).contains(&y) { (2 * (3 * y + 1)) as f32 / 40.0 } else { 0.0 };
+            let columns = [0.0, expected, expected, expected, expected, 0.0];
+            assert!(row.iter().zip(columns).all(|(found, expected)| (found - expected).abs() < 1e-6), "row {y}: {row:?}");
+        }
+        let class = Volume::new([1, 8, 6], done.data.clone());
+        let back = done.restore.resample_to_crop(&class);
+        assert_eq!(back, sagittal_image::resize(&class, [1, 24, 12], sagittal_image::Interpolation::Linear));
+        let labels = Volume::new([1, 24, 12], (0..288).map(|i| u16::from(bright([0, i / 12, i % 12]) > 20.0)).collect());
+        let map = LabelMap { labels, geometry, header: SourceHeader::default() };
+        let case = Preprocessor::new(&picture_plan()).run_training("x", &image, &map).unwrap();
+        assert_eq!(case.shape, [1, 1, 8, 6]);
+        // Rows 11 to 20 are labelled: the middle of rows 12 to 14 is, that of 9 to 11 is not.
+        let rows: Vec<bool> = case.labels.chunks(6).map(|row| row[2] == 1).collect();
+        assert_eq!(rows, [false, false, false, false, true, true, true, false]);
+    }
+}
+
+#[test]
+fn a_network_of_another_size_does_not_share_the_cache() {
+    let (one, mut other) = (picture_plan(), picture_plan());
+    let NetworkPlan::ImageToMask(mask) = &mut other.network else { unreachable!("made above") };
+    mask.size = [16, 6];
+    assert_ne!(one.preprocessing_key(), other.preprocessing_key());
 }

@@ -4,7 +4,9 @@ use super::{architecture, dataset, field::Field};
 use crate::ExchangeError;
 use sagittal_data::{
     Plan,
-    plan::{AugmentationPlan, Channel, Estimate, KeepParts, LossKind, Normalization, OptimizerKind, OrientationRule, TrainingPlan},
+    plan::{
+        AugmentationPlan, Channel, Estimate, KeepParts, LossKind, Normalization, OptimizerKind, OrientationRule, RateSchedule, TrainingPlan,
+    },
 };
 use sagittal_image::Rank;
 use serde_json::{Map, Value};
@@ -210,6 +212,7 @@ fn training(patch: [usize; 3], mirror_axes: Vec<usize>) -> TrainingPlan {
     TrainingPlan {
         optimizer: OptimizerKind::Sgd,
         learning_rate: 0.01,
+        schedule: RateSchedule::Polynomial,
         momentum: 0.99,
         nesterov: true,
         weight_decay: 3e-5,

@@ -92,3 +92,26 @@ fn damaged_frames_are_named() {
     let message = training.encode().unwrap_err().to_string();
     assert!(message.contains("epoch_00001_dice_none.png") && message.contains("delete it"), "{message}");
 }
+
+#[test]
+fn probabilities_are_shown_in_grey_in_the_place_of_the_predicted_mask() {
+    let dir = tempfile::tempdir().unwrap();
+    let (image, labels) = case(Geometry::picture([40, 40]), 1);
+    let (reference, palette) = (labels(9), Palette::new(&[255]));
+    let training = TrainingGif::start(dir.path(), &image, &reference, &palette).unwrap();
+    let half = Volume::filled([1, 40, 40], 0.5f32);
+    training.add(1, Some(0.5), &image, &reference, &labels(3)).unwrap();
+    training.add(2, Some(0.5), &image, &reference, &labels(3)).unwrap();
+    training.add_probability(2, &image, &reference, &half).unwrap();
+    let gif = training.encode().unwrap();
+    let frames = frames(&gif);
+    assert_eq!(frames.len(), 2);
+    let width = frames[0].buffer().width();
+    // The middle of the third of five panels: the mask's colour in the first frame, grey in the second.
+    let middle = |frame: &image::Frame| frame.buffer().get_pixel(width / 2, 130).0;
+    let [red, green, blue, _] = middle(&frames[0]);
+    assert!(red.abs_diff(green).max(green.abs_diff(blue)) > 40, "{:?}", middle(&frames[0]));
+    let [red, green, blue, _] = middle(&frames[1]);
+    assert!([red, green, blue].iter().all(|channel| channel.abs_diff(128) < 8), "{:?}", middle(&frames[1]));
+    assert!(training.add_probability(3, &image, &reference, &Volume::filled([1, 4, 4], 0.5f32)).is_err());
+}

@@ -84,6 +84,9 @@ fn notes(page: &mut String, metrics: &Metrics) {
     if let Some(mean) = metrics.mean_of_label_means.filter(differs) {
         notes.push(format!("Mean of the labels' means (nnU-Net's foreground mean): {mean:.3}."));
     }
+    if let Some(variety) = &metrics.variety {
+        notes.push(format!("Variety: {}.", variety.in_words()));
+    }
     if !notes.is_empty() {
         let _ = write!(page, "<p class=\"note\">{}</p>", escape(&notes.join(" ")));
     }

@@ -243,5 +243,8 @@ fn notes(metrics: &Metrics) -> String {
     if let Some(distances) = &metrics.distances {
         text += &format!("\nHD95: {}\n", distances.hausdorff95);
     }
+    if let Some(variety) = &metrics.variety {
+        text += &format!("\n{}\n", variety.in_words());
+    }
     text
 }

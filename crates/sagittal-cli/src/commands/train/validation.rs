@@ -13,7 +13,7 @@ use sagittal_metrics::{
 use sagittal_nets::Network;
 use sagittal_tensor::Device;
 
-use super::{previous_stage::PreviousStage, run_folder::RunFolder};
+use super::{previous_stage::PreviousStage, run_folder::RunFolder, variety::CaseVariety};
 use crate::{
     commands::{
         evaluate::{self, Structures},
@@ -57,6 +57,7 @@ pub(super) fn score(
     let mut pool: Option<Vec<Ranking>> = Some(vec![Ranking::empty(); labels.len()]);
     // Scored besides, where the data set has it: the whole images, and a second observer.
     let mut beside: Vec<(Subject, ScoredRegion, Vec<CaseScore>)> = Vec::new();
+    let mut variety = CaseVariety::new(plan);
     let mut score_one = |id: &str| -> anyhow::Result<CaseScore> {
         let case = dataset.training_case(id).context("the data set does not have it any more")?;
         let (image, reference) = (dataset.read_image(case)?, dataset.read_labels(case)?);
@@ -73,6 +74,7 @@ pub(super) fn score(
         let Prediction { labels, probabilities, .. } =
             ensemble.predict_shown(id, image, shown, options, &mut |_, _| ControlFlow::Continue(()))?;
         io::write_label_map(&target.join(format!("{id}{}", label_extension(&case.images[0]))), &labels, &geometry, &header)?;
+        variety.add(&labels, &reference.labels);
         let inside = dataset.scored_voxels(case, &reference)?;
         if case.region.is_some() {
             region = ScoredRegion::FieldOfView;
@@ -119,6 +121,7 @@ pub(super) fn score(
     let bootstrap = Bootstrap { seed: seed.0, ..Bootstrap::default() };
     let mut metrics = Metrics::new(labels.clone(), region, scores, failed, &bootstrap);
     metrics.distances = Some(Distances::new(unit, surface));
+    metrics.variety = variety.of_all();
     // What only some cases have would be compared with the predictions of others.
     beside.retain(|(_, _, cases)| cases.len() == metrics.cases.len());
     let ways = beside.into_iter().map(|(subject, region, cases)| {

@@ -138,14 +138,20 @@ impl<'a> Watch<'a> {
         }
         let start = Instant::now();
         let ensemble = Ensemble::new(vec![network.clone()], self.plan.clone(), self.device);
-        let options = PredictOptions { mirror: false, ..PredictOptions::default() };
+        // Of whole pictures the mask is shown as the post shows it: how likely each pixel is, in grey.
+        let grey = self.plan.network.whole_image().is_some() && self.plan.regions.is_empty();
+        let options = PredictOptions { mirror: false, probabilities: grey, ..PredictOptions::default() };
         let shown = Shown { found: picture.found.as_ref().map(|map| &map.labels), region: picture.mask.as_ref() };
         let mut go_on = |_, _| ControlFlow::Continue(());
-        let labels = ensemble.predict_shown(&picture.case, picture.image.clone(), shown, options, &mut go_on)?.labels;
+        let found = ensemble.predict_shown(&picture.case, picture.image.clone(), shown, options, &mut go_on)?;
+        let (labels, background) = (found.labels, found.probabilities.map(|classes| classes.class(0)).transpose()?);
         let prediction = LabelMap { labels, geometry: picture.reference.geometry.clone(), header: picture.reference.header.clone() };
         let structures = Structures::of(&self.plan.labels, &self.plan.regions);
         let scores = structures.score(&prediction, &picture.reference, picture.region.as_ref(), ScoreOptions::default())?;
         let dice = sagittal_metrics::CaseScore::new(&picture.case, scores).mean_dice;
+        if let Some(background) = background {
+            picture.gif.add_probability(epoch as usize, &picture.image, &picture.reference, &background.map(|p| 1.0 - p))?;
+        }
         picture.gif.add(epoch as usize, dice, &picture.image, &picture.reference, &prediction)?;
         picture.drawn = (Instant::now(), start.elapsed());
         if picture.encoded.elapsed() >= ENCODE_EVERY {
