@@ -49,6 +49,11 @@ impl PatchSampler {
         }
     }
 
+    /// For learning without labels: patches anywhere, as if there were none.
+    pub fn unlabelled(plan: &Plan) -> Self {
+        Self { foreground_fraction: 0.0, has_ignore: false, ..Self::validation(plan) }
+    }
+
     /// Draws the place of sample `index` of a batch.
     ///
     /// # Panics

@@ -6,12 +6,14 @@
 
 mod describe;
 mod network;
+mod teaching;
 mod training;
 mod validate;
 
 pub use crate::dataset::Region;
 pub use describe::{paragraph, time_words};
 pub use network::{ActivationKind, ImageToMaskPlan, MaskHead, MaskLogits, MaskOutput, NetworkPlan, PatchPlan, PatchView, UnetPlan};
+pub use teaching::{Corruption, DistillationKind, DistillationPlan, PretrainingImages, PretrainingLength, PretrainingPlan};
 pub use training::{
     AugmentationPlan, BlurPlan, ChanceRange, ContrastPlan, Length, LossKind, LowResolutionPlan, NoisePlan, OptimizerKind, RotationPlan,
     TrainingPlan,

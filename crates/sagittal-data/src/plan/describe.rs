@@ -43,6 +43,7 @@ impl Plan {
         let (parameters, products) = (count_words(estimate.parameters), count_words(estimate.multiply_adds_per_patch));
         thoughts.push(("Size", format!("{parameters} parameters, {products} multiply-adds for one patch")));
         thoughts.push(("Memory", format!("about {} MB in training (estimated)", estimate.memory_bytes.div_ceil(1 << 20))));
+        thoughts.extend(self.training.pretraining.map(|pretraining| ("Pre-training", pretraining.in_words())));
         thoughts.push(("Training", self.training_words(length)));
         let resolutions =
             if self.network.unet().is_some_and(|unet| unet.deep_supervision) { ", at every resolution of the decoder" } else { "" };
@@ -52,6 +53,7 @@ impl Plan {
             LossKind::CrossEntropy => "",
         };
         thoughts.push(("Loss", format!("{dice}{classes}{resolutions}")));
+        thoughts.extend(self.training.distillation.map(|distillation| ("Teacher", distillation.in_words())));
         thoughts.push(("Augmentation", self.augmentation_words()));
         let names = |values: &[u16]| values.iter().map(|&value| self.label_name(value)).collect::<Vec<_>>().join(" + ");
         let steps: Vec<String> = self.postprocessing.iter().map(|step| names(&step.values)).collect();
@@ -137,7 +139,8 @@ impl Plan {
             Length::Time(time) => format!("{}, as many steps as that allows", time_words(time)),
         };
         let mean = training.ema_decay.map_or_else(String::new, |decay| format!("; kept is a running mean of the weights, decay {decay}"));
-        format!("{length}, {}{mean}", optimizer_words(training))
+        let full_batch = training.full_batch.map_or_else(String::new, |n| format!("; every step sees the same {n} batches, drawn once"));
+        format!("{length}, {}{mean}{full_batch}", optimizer_words(training))
     }
 
     fn augmentation_words(&self) -> String {
