@@ -21,7 +21,7 @@ use crate::{
     patch_sampler::Place,
     plan::{AugmentationPlan, Normalization, Plan},
     preprocess::OUTSIDE,
-    training_set::Window,
+    training_set::{StoredCase, Window},
 };
 use rand::Rng;
 
@@ -166,6 +166,34 @@ impl Augmenter {
         }
         scratch.previous = previous;
     }
+}
+
+/// The voxels of a patch as they are, such as what a teacher says of a case that it sees as a whole.
+///
+/// # Shapes
+/// - `first`: the patch's first voxel, `[z, y, x]`; negative where it hangs over the case's border
+/// - `data`: `[C, Z, Y, X]`, written; 0 outside the case
+/// - `inside`: `[Z, Y, X]`, written; whether a voxel lies inside
+///
+/// # Errors
+/// If a cached case can no longer be read.
+///
+/// # Panics
+/// If a buffer has another size than the patch.
+pub fn cut_patch(
+    case: &StoredCase,
+    first: [i64; 3],
+    patch: [usize; 3],
+    data: &mut [f32],
+    inside: &mut [bool],
+) -> Result<(), crate::DataError> {
+    let n_voxels: usize = patch.iter().product();
+    assert_eq!((data.len(), inside.len()), (case.shape()[0] * n_voxels, n_voxels), "the buffers do not fit the patch");
+    let window = case.window(first, std::array::from_fn(|axis| first[axis] + patch[axis] as i64))?;
+    let mut labels = vec![OUTSIDE; n_voxels];
+    spatial::cut_out(&window, first, patch, patch, data, [&mut labels, &mut []]);
+    inside.iter_mut().zip(labels).for_each(|(inside, label)| *inside = label != OUTSIDE);
+    Ok(())
 }
 
 #[cfg(test)]

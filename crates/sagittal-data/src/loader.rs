@@ -8,10 +8,11 @@ mod queue;
 use crate::{
     Batch, DataError, Plan, Seed,
     augment::{Augmenter, Scratch},
-    patch_sampler::PatchSampler,
+    patch_sampler::{PatchSampler, Place},
     training_set::{StoredCase, TrainingSet},
 };
 use queue::Queue;
+use rand_chacha::ChaCha8Rng;
 use std::{
     panic::{self, AssertUnwindSafe},
     sync::Arc,
@@ -25,6 +26,8 @@ pub enum Purpose {
     Training,
     /// Measuring: patches as they are, from a random stream of their own.
     Validation,
+    /// Learning without labels: patches as they are, wherever they lie, from a random stream of their own.
+    Pretraining,
 }
 
 /// How batches are loaded.
@@ -85,6 +88,7 @@ impl Loader {
         let (sampler, augmenter) = match options.purpose {
             Purpose::Training => (PatchSampler::training(plan), Augmenter::new(plan)),
             Purpose::Validation => (PatchSampler::validation(plan), Augmenter::none(plan)),
+            Purpose::Pretraining => (PatchSampler::unlabelled(plan), Augmenter::none(plan)),
         };
         let LoaderOptions { seed, first_step, purpose, .. } = options;
         let maker = BatchMaker {
@@ -116,6 +120,11 @@ impl Loader {
         Self { maker, queue, workers, next_step: first_step }
     }
 
+    /// Tells where the patches of every step come from.
+    pub fn places(&self) -> Places {
+        Places(Arc::clone(&self.maker))
+    }
+
     /// The batch of the next step.
     ///
     /// # Errors
@@ -140,17 +149,48 @@ impl Drop for Loader {
     }
 }
 
+/// Tells where the patches of a loader's batches come from, whatever the step and without the batch.
+#[derive(Clone, Debug)]
+pub struct Places(Arc<BatchMaker>);
+
+impl Places {
+    /// Size of what the network labels of every patch, `[Z, Y, X]`.
+    pub fn patch(&self) -> [usize; 3] {
+        self.0.patch
+    }
+
+    /// The case of every patch of a step's batch, and the first voxel of the patch in it, `[z, y, x]`: where it lies if the
+    /// augmentation moves no voxel.
+    pub fn of(&self, step: u64) -> Vec<Place> {
+        let maker = &self.0;
+        let size = maker.sampler.size;
+        let places = (0..maker.batch_size).map(|index| maker.draw(step, index).1);
+        let patch_of = |Place { case, lower }| {
+            // What the network sees lies in the middle of the box, and what it labels within that.
+            let labelled = |axis: usize| lower[axis] + (size[axis] / 2 + maker.first[axis]) as i64 - (maker.input[axis] / 2) as i64;
+            Place { case, lower: std::array::from_fn(labelled) }
+        };
+        places.map(patch_of).collect()
+    }
+}
+
 impl BatchMaker {
+    /// Where the box of a sample lies, and the random stream from which the rest of it is drawn.
+    fn draw(&self, step: u64, index: usize) -> (ChaCha8Rng, Place) {
+        let mut rng = self.seed.stream(&[self.purpose as u64, step, index as u64]);
+        let shuffle = (self.purpose == Purpose::Training).then_some(self.seed);
+        let in_turn = self.sampler.in_turn(&self.set, step, index, shuffle);
+        let place = in_turn.unwrap_or_else(|| self.sampler.sample(&self.set, index, &mut rng));
+        (rng, place)
+    }
+
     fn make(&self, step: u64, scratch: &mut Scratch) -> Result<Batch, DataError> {
         let n_voxels: usize = self.input.iter().product();
         let mut images = vec![0.0; self.batch_size * self.n_channels * n_voxels];
         let mut labels = Vec::with_capacity(self.batch_size * self.patch.iter().product::<usize>());
         let mut classes = vec![0; n_voxels];
         for (index, image) in images.chunks_exact_mut(self.n_channels * n_voxels).enumerate() {
-            let mut rng = self.seed.stream(&[self.purpose as u64, step, index as u64]);
-            let shuffle = (self.purpose == Purpose::Training).then_some(self.seed);
-            let in_turn = self.sampler.in_turn(&self.set, step, index, shuffle);
-            let place = in_turn.unwrap_or_else(|| self.sampler.sample(&self.set, index, &mut rng));
+            let (mut rng, place) = self.draw(step, index);
             let params = self.augmenter.sample(&mut rng);
             let case = &self.set.cases()[place.case];
             let upper = std::array::from_fn(|axis| place.lower[axis] + self.sampler.size[axis] as i64);

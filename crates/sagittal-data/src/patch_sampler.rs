@@ -59,6 +59,11 @@ impl PatchSampler {
         }
     }
 
+    /// For learning without labels: patches anywhere, as if there were none.
+    pub fn unlabelled(plan: &Plan) -> Self {
+        Self { foreground_fraction: 0.0, has_ignore: false, ..Self::validation(plan) }
+    }
+
     /// The place of a sample of a step where the network sees whole pictures, else nothing: every case comes once before any
     /// comes again, as in the epochs of a textbook, in a new order each time where `shuffle` gives one.
     ///

@@ -7,6 +7,7 @@
 mod describe;
 mod network;
 mod region_of_interest;
+mod teaching;
 mod training;
 mod validate;
 
@@ -14,6 +15,7 @@ pub use crate::dataset::Region;
 pub use describe::{paragraph, time_words};
 pub use network::{ActivationKind, ImageToMaskPlan, MaskHead, MaskLogits, MaskOutput, NetworkPlan, PatchPlan, PatchView, Tower, UnetPlan};
 pub use region_of_interest::RegionOfInterest;
+pub use teaching::{Corruption, DistillationKind, DistillationPlan, PretrainingImages, PretrainingLength, PretrainingPlan};
 pub use training::{
     AugmentationPlan, BlurPlan, ChanceRange, ContrastPlan, Length, LossKind, LowResolutionPlan, NoisePlan, OptimizerKind, RateSchedule,
     RotationPlan, TrainingPlan,

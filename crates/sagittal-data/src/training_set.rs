@@ -1,7 +1,9 @@
 //! The preprocessed cases of a training, in memory as far as they fit, else read from the cache on disk patch by patch.
 
 mod cache;
+mod derived;
 mod stored;
+mod unlabelled;
 
 pub use stored::{StoredCase, Window};
 

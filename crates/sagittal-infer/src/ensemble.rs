@@ -411,7 +411,7 @@ fn read_model(path: &Path, device: &Device) -> Result<(Network, Plan, f32), Infe
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
@@ -424,7 +424,7 @@ mod tests {
     use sagittal_tensor::{Tensor, TensorData};
 
     /// A plan for small volumes with the labels 2 and 5.
-    fn plan() -> Plan {
+    pub(crate) fn plan() -> Plan {
         let shape = [16, 20, 24];
         let case = |id: &str| CaseFingerprint { id: id.into(), spacing_mm: Some([1.0; 3]), shape, shape_after_crop: shape };
         let fingerprint = Fingerprint {

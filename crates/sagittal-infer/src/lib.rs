@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod assembly;
+mod case_logits;
 mod committee;
 mod cost;
 mod decision;
@@ -21,6 +22,7 @@ mod sliding_window;
 mod soft;
 mod tiles;
 
+pub use case_logits::case_logits;
 pub use committee::Cost;
 pub use ensemble::{DropoutSamples, Ensemble, PredictOptions, Prediction, Shown, TEMPERATURE_KEY, Uncertainty};
 pub use error::InferError;

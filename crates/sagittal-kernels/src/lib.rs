@@ -16,6 +16,7 @@ pub mod buffer;
 pub mod channel_scale;
 pub mod conv;
 pub mod conv_transpose;
+pub mod distillation;
 pub mod interpolate;
 pub mod loss;
 pub mod memory;
@@ -36,6 +37,7 @@ pub use activation::{Activation, activation_backward_in_place, activation_in_pla
 pub use channel_scale::scale_channels_in_place;
 pub use conv::{ConvShape, PackedConv, Parts, PartsMut, conv, conv_backward_input, conv_backward_weight};
 pub use conv_transpose::{TransposeShape, conv_transpose, conv_transpose_backward_input, conv_transpose_backward_weight};
+pub use distillation::{Lesson, OutputKind, distillation, lesson_targets, pool_targets};
 pub use interpolate::{ResizeShape, resize_linear, resize_linear_backward, resize_nearest};
 pub use loss::{ClassCounts, LossOptions, LossShape, LossValue, RegionTable, dice_binary_cross_entropy, dice_cross_entropy};
 pub use memory::KeepingAllocator;

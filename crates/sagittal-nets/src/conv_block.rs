@@ -40,6 +40,11 @@ pub(crate) struct Block {
 }
 
 impl Block {
+    /// Its convolution.
+    pub(crate) fn spec(&self) -> ConvSpec {
+        self.spec
+    }
+
     /// Of `x`, or of `x` and `skip` joined.
     pub(crate) fn forward(&self, parameters: &Parameters, x: Tensor<5>, skip: Option<Tensor<5>>, dropout: Dropout) -> Tensor<5> {
         let norm = [parameters.value(self.gamma), parameters.value(self.beta)];

@@ -23,7 +23,7 @@ pub struct Network {
 }
 
 #[derive(Clone, Debug)]
-enum Layers {
+pub(crate) enum Layers {
     Unet(UNet),
     ResidualUnet(ResidualUNet),
     Patch(PatchNet),
@@ -73,6 +73,10 @@ impl Network {
     /// What it looks like.
     pub fn plan(&self) -> &NetworkPlan {
         &self.plan
+    }
+
+    pub(crate) fn layers(&self) -> &Layers {
+        &self.layers
     }
 
     /// What it has learned.

@@ -5,7 +5,7 @@
 //! shortcut that pools where the block steps and projects where it changes the channels. Parameters carry nnU-Net's names.
 
 use crate::{
-    Dropout, Outputs, Parameters,
+    Dropout, GreedyLayer, Outputs, Parameters,
     conv_block::{Block, Builder, End, Join},
     decoder::Decoder,
 };
@@ -79,6 +79,33 @@ impl ResidualUNet {
             encoder.push(blocks);
         }
         Self { stem, encoder, decoder: Decoder::new(plan, build) }
+    }
+
+    /// The stem and the encoder's blocks, in order.
+    pub(crate) fn greedy_layers(&self) -> Vec<GreedyLayer> {
+        let layer =
+            |name: String, ConvSpec { c_in, c_out, kernel, stride, .. }: ConvSpec| GreedyLayer { name, c_in, c_out, kernel, stride };
+        let of_stage = |(stage, blocks): (usize, &Vec<ResidualBlock>)| {
+            let of_block = |(i, block): (usize, &ResidualBlock)| {
+                let ConvSpec { stride, .. } = block.first.spec();
+                // The second convolution decides what comes out, the first by how much it is coarser.
+                let spec = ConvSpec { c_in: block.first.spec().c_in, stride, ..block.second.spec() };
+                layer(format!("encoder.stages.{stage}.blocks.{i}"), spec)
+            };
+            blocks.iter().enumerate().map(of_block).collect::<Vec<_>>()
+        };
+        let stem = layer("encoder.stem.convs.0".to_owned(), self.stem.spec());
+        std::iter::once(stem).chain(self.encoder.iter().enumerate().flat_map(of_stage)).collect()
+    }
+
+    /// The output of one of them.
+    pub(crate) fn greedy_output(&self, layer: usize, parameters: &Parameters, input: Tensor<5>) -> Tensor<5> {
+        match layer.checked_sub(1) {
+            None => self.stem.forward(parameters, input, None, Dropout::Off),
+            Some(block) => {
+                self.encoder.iter().flatten().nth(block).expect("a block of the encoder").forward(parameters, input, Dropout::Off)
+            }
+        }
     }
 
     /// Logits, as [`crate::UNet::forward`].

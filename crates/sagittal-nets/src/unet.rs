@@ -4,7 +4,7 @@
 //! Parameters carry nnU-Net's names, so that its weights can be read and written.
 
 use crate::{
-    Dropout, Outputs, Parameters,
+    Dropout, GreedyLayer, Outputs, Parameters,
     conv_block::{Block, Builder},
     decoder::Decoder,
 };
@@ -39,6 +39,24 @@ impl UNet {
             c_in = c_out;
         }
         Self { encoder, decoder: Decoder::new(plan, build) }
+    }
+
+    /// The encoder's blocks, in order.
+    pub(crate) fn greedy_layers(&self) -> Vec<GreedyLayer> {
+        let of_stage = |(stage, blocks): (usize, &Vec<Block>)| {
+            let layer = |(i, block): (usize, &Block)| {
+                let ConvSpec { c_in, c_out, kernel, stride, .. } = block.spec();
+                GreedyLayer { name: format!("encoder.stages.{stage}.0.convs.{i}"), c_in, c_out, kernel, stride }
+            };
+            blocks.iter().enumerate().map(layer).collect::<Vec<_>>()
+        };
+        self.encoder.iter().enumerate().flat_map(of_stage).collect()
+    }
+
+    /// The output of one of them.
+    pub(crate) fn greedy_output(&self, layer: usize, parameters: &Parameters, input: Tensor<5>) -> Tensor<5> {
+        let block = self.encoder.iter().flatten().nth(layer).expect("a layer of the encoder");
+        block.forward(parameters, input, None, Dropout::Off)
     }
 
     /// Logits, finest first: of the full resolution alone or of every decoder stage that has a head.

@@ -169,3 +169,24 @@ fn every_activation_gives_another_network() {
         seen.push(logits);
     }
 }
+
+#[test]
+fn the_layers_of_an_encoder_follow_each_other_from_the_image_down() {
+    for plan in [NetworkPlan::Unet(small()), NetworkPlan::ResidualUnet(small())] {
+        let network = Network::new(&plan, &mut ChaCha8Rng::seed_from_u64(0), &Device::cpu()).unwrap();
+        let layers = network.greedy_layers();
+        // Encoder convolutions 1, 2, 1; a residual encoder has a stem before its blocks.
+        assert_eq!(layers.len(), if plan.kind() == "unet" { 4 } else { 5 });
+        let x = Tensor::<5>::ones([1, 4, 8, 12, 1], Device::cpu().plain());
+        let mut size = [4, 8, 12];
+        for (i, layer) in layers.iter().enumerate() {
+            let input = network.greedy_input(i, x.clone());
+            assert_eq!(input.dims(), [1, size[0], size[1], size[2], layer.c_in], "{layer:?}");
+            size = std::array::from_fn(|axis| size[axis] / layer.stride[axis]);
+            let output = network.greedy_output(i, network.parameters(), input);
+            assert_eq!(output.dims(), [1, size[0], size[1], size[2], layer.c_out], "{layer:?}");
+            assert!(network.parameters().iter().any(|p| p.name.starts_with(&format!("{}.", layer.name))), "{layer:?}");
+        }
+        assert_eq!((size, layers.last().map(|layer| layer.c_out)), ([2, 2, 3], Some(7)));
+    }
+}

@@ -77,6 +77,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         progress,
         metrics: Some(metrics),
         pictures,
+        pretraining: Vec::new(),
         training_gif: Some(training_gif),
         probabilities: labels_of_curves(),
         provenance: [("command", "sagittal train hippocampus -o run --fold 0 --time 2m"), ("version", "0.1.0"), ("threads", "2"), ("device", "cpu")]

@@ -1,7 +1,7 @@
 //! The learning curves of a training: loss, Dice per class, learning rate.
 
 use crate::{
-    ProgressRecord, ReportError,
+    LayerCurve, ProgressRecord, ReportError,
     canvas::Picture,
     chart::{self, Chart, Series},
 };
@@ -36,6 +36,25 @@ pub(crate) fn charts(records: &[ProgressRecord], classes: &[String]) -> Vec<Char
         .collect()
 }
 
+/// How the layers learned without labels, where they did: one line a layer, in the order of the layers.
+pub(crate) fn pretraining_chart(layers: &[LayerCurve]) -> Option<Chart> {
+    let series = layers.iter().enumerate().map(|(colour, layer)| Series {
+        name: layer.name.clone(),
+        colour,
+        points: layer.losses.iter().map(|(step, loss)| (*step as f64, Some(*loss))).collect(),
+        ..Series::default()
+    });
+    let chart = Chart {
+        title: "Restoring the input, layer by layer, without labels".into(),
+        x_name: "step of the layer".into(),
+        series: series.filter(|series| series.defined().next().is_some()).collect(),
+        y_at_least: Some((0.0, 1.0)),
+        note: "Squared error over the variance of what is restored: 1 is what its mean alone would reach.".into(),
+        ..Chart::default()
+    };
+    (!chart.is_empty()).then_some(chart)
+}
+
 /// The learning curves as one PNG, charts side by side; says so where there is nothing to show yet.
 ///
 /// # Errors
@@ -58,6 +77,16 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+
+    #[test]
+    fn layers_that_learned_without_labels_are_lines_of_one_chart() {
+        assert_eq!(pretraining_chart(&[]), None);
+        let layer = |name: &str, losses: &[(u64, f64)]| LayerCurve { name: name.into(), losses: losses.to_vec() };
+        assert_eq!(pretraining_chart(&[layer("a", &[])]), None);
+        let chart = pretraining_chart(&[layer("a", &[(1, 0.9), (2, 0.5)]), layer("b", &[(1, 1.2)])]).unwrap();
+        let lines: Vec<_> = chart.series.iter().map(|s| (s.name.as_str(), s.points.len(), s.colour)).collect();
+        assert_eq!(lines, [("a", 2, 0), ("b", 1, 1)]);
+    }
 
     #[test]
     fn only_charts_with_data_are_drawn() {

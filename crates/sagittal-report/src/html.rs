@@ -172,7 +172,8 @@ fn learning(page: &mut String, input: &ReportInput) {
         page.push_str("<p class=\"note\">No epoch is recorded.</p>");
     }
     page.push_str("<div class=\"charts\">");
-    charts.iter().chain(&gradients::chart(&input.progress.records)).for_each(|one| page.push_str(&chart::svg(one)));
+    let pretraining = curves::pretraining_chart(&input.pretraining);
+    charts.iter().chain(&gradients::chart(&input.progress.records)).chain(&pretraining).for_each(|one| page.push_str(&chart::svg(one)));
     page.push_str("</div>");
     if !input.progress.unreadable_lines.is_empty() {
         let lines: Vec<String> = input.progress.unreadable_lines.iter().map(ToString::to_string).collect();

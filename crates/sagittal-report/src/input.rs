@@ -23,6 +23,8 @@ pub struct ReportInput {
     pub classes: Vec<String>,
     /// The training's record.
     pub progress: Progress,
+    /// How layers learned without labels before; empty where they did not.
+    pub pretraining: Vec<LayerCurve>,
     /// Scores of whole images; `None` before they were evaluated.
     pub metrics: Option<Metrics>,
     /// Scores of predicted probabilities, per label; empty before they were evaluated.
@@ -35,6 +37,15 @@ pub struct ReportInput {
     pub provenance: Vec<(String, String)>,
     /// Things a reader must know, such as cases that failed.
     pub warnings: Vec<String>,
+}
+
+/// How a layer learned without labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerCurve {
+    /// The layer's name.
+    pub name: String,
+    /// Step, and the squared error with which the layer's input is restored, over the input's variance.
+    pub losses: Vec<(u64, f64)>,
 }
 
 /// A case's picture.

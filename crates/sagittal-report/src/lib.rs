@@ -45,7 +45,7 @@ pub use error::ReportError;
 pub use error_map::error_map;
 pub use gif_frames::TrainingGif;
 pub use html::html;
-pub use input::{CasePicture, CaseRole, ReportInput, representative_cases};
+pub use input::{CasePicture, CaseRole, LayerCurve, ReportInput, representative_cases};
 pub use palette::Palette;
 pub use panels::{Compared, Overlay, Panels, Zoom};
 pub use plane::{Plane, Slice};

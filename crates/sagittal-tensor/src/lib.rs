@@ -16,6 +16,7 @@ mod composed;
 #[cfg(feature = "cube")]
 mod cube;
 mod device;
+mod distillation;
 mod elementwise;
 mod flex;
 mod functions;
@@ -28,13 +29,15 @@ mod wide;
 
 pub use burn::tensor::{Gradients, Tensor, TensorData};
 pub use device::{Device, DeviceError, DeviceName};
+pub use distillation::{TeacherTarget, distillation_loss};
 pub use elementwise::{activate, scale_channels};
 pub use functions::{conv, conv_norm_act, conv_transpose, segmentation_loss};
 pub use optim::{adamw_step, norm_of_gradients, rmsprop_step, rprop_step, sgd_step};
 pub use prepared::Prepared;
 pub use residual::{add_leaky, average_pool};
 pub use sagittal_kernels::{
-    Activation, AdamwOptions, KeepingAllocator, RegionTable, RmspropOptions, RpropOptions, SgdOptions, measured_peak_gflops,
+    Activation, AdamwOptions, KeepingAllocator, Lesson, OutputKind, RegionTable, RmspropOptions, RpropOptions, SgdOptions,
+    measured_peak_gflops,
 };
 pub use spec::{ConvSpec, LossTarget, NormActivation, Padding, TransposeSpec};
 pub use wide::{WideParameters, wide_dense, wide_dense_bytes};

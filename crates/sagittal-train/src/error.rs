@@ -18,6 +18,19 @@ pub enum TrainError {
         /// The learning rate of that step.
         learning_rate: f64,
     },
+    /// The error of a layer that learns without labels is no number any more.
+    #[error(
+        "the error with which {layer} restores its input became infinite at step {step}; lower training.pretraining.learning_rate in the \
+         plan (now {learning_rate}) or look for extreme intensities with `sagittal check`"
+    )]
+    PretrainingDiverged {
+        /// The layer.
+        layer: String,
+        /// The layer's step at which it did.
+        step: u64,
+        /// The learning rate.
+        learning_rate: f64,
+    },
     /// A batch could not be prepared.
     #[error("preparing a batch")]
     Data(#[from] sagittal_data::DataError),

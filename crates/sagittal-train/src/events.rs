@@ -1,6 +1,6 @@
 //! What a training tells the program around it, and asks of it.
 
-use crate::{EpochRecord, Trainer};
+use crate::{EpochRecord, LayerRecord, PretrainingStep, Trainer};
 use sagittal_nets::Network;
 use std::time::Duration;
 
@@ -14,6 +14,17 @@ pub trait Events {
     /// An epoch is over, with `network` as its result. It is saved next: after a kill in between, the same epoch comes again.
     fn epoch(&mut self, record: &EpochRecord, network: &Network) {
         let _ = (record, network);
+    }
+
+    /// A step of the training of single layers without labels is done.
+    fn pretraining(&mut self, step: &PretrainingStep<'_>) {
+        let _ = step;
+    }
+
+    /// A layer, number `layer` of `n_layers` and counted from 0, has learned without labels. It is saved next: after a kill in
+    /// between, the same layer comes again.
+    fn layer_pretrained(&mut self, record: &LayerRecord, layer: usize, n_layers: usize) {
+        let _ = (record, layer, n_layers);
     }
 
     /// Whether the training shall stop at the next step, leaving a valid model.

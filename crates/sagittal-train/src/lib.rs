@@ -6,11 +6,13 @@
 
 mod average;
 mod checkpoint;
+mod distillation;
 mod error;
 mod events;
 mod gradient_norms;
 mod loss;
 mod optimizer;
+mod pretraining;
 mod run;
 mod run_record;
 mod schedule;
@@ -18,11 +20,13 @@ mod trainer;
 mod validation;
 
 pub use checkpoint::{has_checkpoint, read_checkpoint};
+pub use distillation::{Distillation, Teacher};
 pub use error::TrainError;
 pub use events::{Events, Silent};
 pub use gradient_norms::GradientSums;
 pub use loss::{DeepSupervision, MaskTarget, Objective, downsample_labels, softmax_over_pixels};
 pub use optimizer::Optimizer;
+pub use pretraining::{LayerRecord, PretrainingOutcome, PretrainingRecord, PretrainingStep, pretrain, read_pretraining};
 pub use run::{FoldFolder, Outcome, RunOptions, StopReason, run};
 pub use run_record::{EpochRecord, LayerGradient, read_progress};
 pub use schedule::Budget;

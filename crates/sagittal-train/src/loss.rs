@@ -98,6 +98,11 @@ impl DeepSupervision {
         Self { weights: weights.iter().map(|w| w / total).collect() }
     }
 
+    /// What each scale counts for, finest first.
+    pub(crate) fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
     /// The weighted loss of all scales.
     ///
     /// # Shapes

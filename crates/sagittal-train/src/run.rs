@@ -3,7 +3,7 @@
 use crate::checkpoint::write_checkpoint;
 use crate::run_record::write_progress;
 use crate::schedule::learning_rate;
-use crate::{Budget, EpochRecord, Events, TrainError, Trainer};
+use crate::{Budget, EpochRecord, Events, Progress, TrainError, Trainer};
 use sagittal_data::{Batch, DataError, plan::RateSchedule};
 use sagittal_nets::ModelFile;
 use serde_json::Value;
@@ -41,6 +41,11 @@ impl FoldFolder {
     /// What `--resume` needs.
     pub fn checkpoint(&self) -> PathBuf {
         self.0.join("checkpoint")
+    }
+
+    /// How layers learned without labels, if they did.
+    pub fn pretraining(&self) -> PathBuf {
+        self.0.join("pretraining.json")
     }
 
     /// One line an epoch.
@@ -106,6 +111,11 @@ pub fn run(
     std::fs::create_dir_all(&folder.0).map_err(|source| TrainError::File { act: "create", path: folder.0.clone(), source })?;
     let start = Instant::now();
     let before = Duration::from_secs_f64(trainer.progress.elapsed_s);
+    // What layers learned without labels took its part of the time; the rest is a whole training with its learning rate.
+    let alone = Duration::from_secs_f64(trainer.progress.pretraining_s);
+    let budget = options.budget.less(alone);
+    let used =
+        |progress: &Progress, elapsed: Duration| budget.fraction(progress.step, progress.steps_per_epoch, elapsed.saturating_sub(alone));
     if let Budget::Epochs(_) = options.budget {
         trainer.progress.steps_per_epoch = options.steps_per_epoch;
     }
@@ -113,7 +123,7 @@ pub fn run(
     let mut timed = Vec::new();
     loop {
         let elapsed = before + start.elapsed();
-        let fraction = options.budget.fraction(trainer.progress.step, trainer.progress.steps_per_epoch, elapsed);
+        let fraction = used(&trainer.progress, elapsed);
         let requested = events.stop_requested();
         if requested || fraction >= 1.0 || out_of_patience(trainer, options) {
             let reason = match (requested, fraction >= 1.0) {
@@ -132,20 +142,25 @@ pub fn run(
             return Ok(Outcome { reason, steps: trainer.progress.step, elapsed });
         }
         let rate = learning_rate(options.schedule, trainer.options().learning_rate, fraction);
-        let Some(batch) = batches.next() else { return Err(TrainError::NoBatches) };
-        let batch = batch?;
-        let step_start = Instant::now();
-        let loss = trainer.step(&batch, rate)?;
-        epoch_clock.add(batch.shape[0], step_start.elapsed());
+        let step_start;
+        let loss = match trainer.full_batch() {
+            Some(all) => {
+                step_start = Instant::now();
+                epoch_clock.samples += all.iter().map(|batch| batch.shape[0]).sum::<usize>();
+                trainer.step_on(&all, rate)?
+            }
+            None => {
+                let Some(batch) = batches.next() else { return Err(TrainError::NoBatches) };
+                let batch = batch?;
+                step_start = Instant::now();
+                epoch_clock.samples += batch.shape[0];
+                trainer.step(&batch, rate)?
+            }
+        };
+        epoch_clock.time += step_start.elapsed();
         let elapsed = before + start.elapsed();
-        events.step(
-            trainer,
-            loss,
-            rate,
-            options.budget.fraction(trainer.progress.step, trainer.progress.steps_per_epoch, elapsed),
-            elapsed,
-        );
-        if let (Budget::Time(time), 0) = (options.budget, trainer.progress.steps_per_epoch) {
+        events.step(trainer, loss, rate, used(&trainer.progress, elapsed), elapsed);
+        if let (Budget::Time(time), 0) = (budget, trainer.progress.steps_per_epoch) {
             timed.push(step_start.elapsed());
             // Not by the number of steps: a training that was stopped before this has none timed when it resumes.
             if timed.len() as u64 >= TIMED_STEPS {
@@ -157,7 +172,7 @@ pub fn run(
             }
         }
         if trainer.progress.steps_per_epoch > 0 && trainer.progress.epoch_steps >= trainer.progress.steps_per_epoch {
-            let fraction = options.budget.fraction(trainer.progress.step, trainer.progress.steps_per_epoch, elapsed);
+            let fraction = used(&trainer.progress, elapsed);
             end_epoch(trainer, validation, folder, options, fraction, elapsed, &mut epoch_clock, events)?;
         }
     }
@@ -171,11 +186,6 @@ struct EpochClock {
 }
 
 impl EpochClock {
-    fn add(&mut self, samples: usize, time: Duration) {
-        self.samples += samples;
-        self.time += time;
-    }
-
     fn samples_per_s(&mut self) -> f64 {
         let rate = self.samples as f64 / self.time.as_secs_f64().max(1e-9);
         *self = Self::default();
@@ -242,7 +252,7 @@ fn n_validation_batches(available: usize, steps: u64, full_steps: u64) -> usize 
 }
 
 /// The checkpoint comes last: once it is there, everything that it stands for is there too.
-fn save(trainer: &Trainer, folder: &FoldFolder, options: &RunOptions) -> Result<(), TrainError> {
+pub(crate) fn save(trainer: &Trainer, folder: &FoldFolder, options: &RunOptions) -> Result<(), TrainError> {
     ModelFile::write(&folder.model(), &trainer.result(), &options.facts)?;
     write_progress(&folder.progress(), &trainer.progress.epochs)?;
     write_checkpoint(&folder.checkpoint(), trainer, &options.identity)

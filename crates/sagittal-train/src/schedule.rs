@@ -13,6 +13,14 @@ pub enum Budget {
 }
 
 impl Budget {
+    /// What is left of it for the training itself after `spent` on something before it; a number of epochs stays.
+    pub(crate) fn less(self, spent: Duration) -> Self {
+        match self {
+            Self::Epochs(epochs) => Self::Epochs(epochs),
+            Self::Time(time) => Self::Time(time.saturating_sub(spent)),
+        }
+    }
+
     /// The part of the budget that is used, 0 to 1.
     pub fn fraction(&self, step: u64, steps_per_epoch: u64, elapsed: Duration) -> f64 {
         let fraction = match self {

@@ -2,7 +2,7 @@
 
 use crate::average::Average;
 use crate::gradient_norms::GradientSums;
-use crate::{DeepSupervision, EpochRecord, Objective, Optimizer, TrainError, Validation};
+use crate::{DeepSupervision, Distillation, EpochRecord, Objective, Optimizer, TrainError, Validation};
 use sagittal_data::{Batch, Seed, plan::OptimizerKind};
 use sagittal_nets::{Dropout, Network, Outputs};
 use sagittal_tensor::{Device, Tensor, TensorData};
@@ -53,6 +53,12 @@ pub struct Progress {
     /// Norms of the gradients of the epoch's steps so far, if they are recorded.
     #[serde(default, skip_serializing_if = "GradientSums::is_empty")]
     pub epoch_gradients: GradientSums,
+    /// Layers that have learned without labels.
+    #[serde(default)]
+    pub pretrained_layers: usize,
+    /// Seconds that this took; they are part of `elapsed_s`.
+    #[serde(default)]
+    pub pretraining_s: f64,
     /// Smoothed validation Dice, nnU-Net's `0.9 old + 0.1 new`.
     pub smoothed_dice: Option<f64>,
     /// The best smoothed Dice and the epoch that had it.
@@ -73,6 +79,10 @@ pub struct Trainer {
     pub progress: Progress,
     options: TrainerOptions,
     supervision: DeepSupervision,
+    /// Who teaches it besides the labels.
+    distillation: Option<Distillation>,
+    /// What every step sees, where it is always the same.
+    full_batch: Option<Arc<Vec<Batch>>>,
     device: Device,
 }
 
@@ -82,7 +92,22 @@ impl Trainer {
         let optimizer = Optimizer::new(&options, network.parameters(), &device);
         let supervision = DeepSupervision::new(network.plan().n_scales());
         let average = options.ema_decay.map(Average::new);
-        Self { network, optimizer, average, progress: Progress::default(), options, supervision, device }
+        let progress = Progress::default();
+        Self { network, optimizer, average, progress, options, supervision, distillation: None, full_batch: None, device }
+    }
+
+    /// Lets it learn from a teacher, too.
+    pub fn learn_from(&mut self, distillation: Distillation) {
+        self.distillation = Some(distillation);
+    }
+
+    /// Lets every step of [`crate::run`] see all of these batches instead of one of its own.
+    pub fn set_full_batch(&mut self, batches: Vec<Batch>) {
+        self.full_batch = Some(Arc::new(batches));
+    }
+
+    pub(crate) fn full_batch(&self) -> Option<Arc<Vec<Batch>>> {
+        self.full_batch.clone()
     }
 
     /// How its parameters are changed.
@@ -102,19 +127,29 @@ impl Trainer {
     /// # Panics
     /// If the batch does not fit the network.
     pub fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<f32, TrainError> {
-        let tracked = self.network.parameters().tracked();
-        let input = self.input(batch).autodiff();
-        let logits = self.network.forward_with(&tracked, input, Outputs::EveryScale, self.dropout());
-        let loss = self.supervision.loss(logits, Arc::new(batch.labels.clone()), &self.options.objective);
-        let value = loss.clone().into_scalar::<f32>();
-        if !value.is_finite() {
-            return Err(TrainError::Diverged { loss: value, step: self.progress.step, learning_rate });
+        self.step_on(std::slice::from_ref(batch), learning_rate)
+    }
+
+    /// One step by the mean of the gradients of several batches, as if they were one; returns their mean loss before it.
+    ///
+    /// # Errors
+    /// As [`Trainer::step`].
+    ///
+    /// # Panics
+    /// If there is no batch, or one does not fit the network.
+    pub fn step_on(&mut self, batches: &[Batch], learning_rate: f64) -> Result<f32, TrainError> {
+        let (first, others) = batches.split_first().expect("a step has a batch");
+        let (mut value, mut gradients) = self.gradients(first, learning_rate)?;
+        for batch in others {
+            let (of_batch, more) = self.gradients(batch, learning_rate)?;
+            value += of_batch;
+            gradients = gradients.into_iter().zip(more).map(|pair| sum_of(pair.0, pair.1)).collect();
         }
-        let mut all = loss.backward();
-        drop(loss);
-        let gradients: Vec<_> = tracked.iter().map(|p| p.value.grad_remove(&mut all)).collect();
-        // The leaves share the parameters' memory: they go before the parameters are changed in place.
-        drop(tracked);
+        if !others.is_empty() {
+            let share = 1.0 / batches.len() as f32;
+            value *= share;
+            gradients = gradients.into_iter().map(|gradient| gradient.map(|gradient| gradient * share)).collect();
+        }
         if self.options.record_gradients {
             self.progress.epoch_gradients.add(self.network.parameters(), &gradients);
         }
@@ -133,6 +168,32 @@ impl Trainer {
         Dropout::Seeded(self.options.seed.derived(&[DROPOUT, self.progress.step]).0)
     }
 
+    /// The loss of a batch and its gradient for every parameter.
+    fn gradients(&self, batch: &Batch, learning_rate: f64) -> Result<(f32, Vec<Option<Tensor<1>>>), TrainError> {
+        let tracked = self.network.parameters().tracked();
+        let input = self.input(batch);
+        let target = self.distillation.as_ref().map(|distillation| distillation.target(batch, input.clone())).transpose()?;
+        let logits = self.network.forward_with(&tracked, input.autodiff(), Outputs::EveryScale, self.dropout());
+        let taught = self.distillation.as_ref().zip(target);
+        let of_teacher = taught.map(|(distillation, target)| distillation.loss(&logits, &target, &self.supervision));
+        let label_weight = self.distillation.as_ref().map_or(1.0, Distillation::label_weight);
+        let of_labels = |logits| self.supervision.loss(logits, Arc::new(batch.labels.clone()), &self.options.objective);
+        let loss = match of_teacher {
+            None => of_labels(logits),
+            Some(of_teacher) if label_weight == 0.0 => of_teacher,
+            Some(of_teacher) => of_teacher + of_labels(logits) * label_weight,
+        };
+        let value = loss.clone().into_scalar::<f32>();
+        if !value.is_finite() {
+            return Err(TrainError::Diverged { loss: value, step: self.progress.step, learning_rate });
+        }
+        let mut all = loss.backward();
+        drop(loss);
+        let gradients = tracked.iter().map(|p| p.value.grad_remove(&mut all)).collect();
+        // The leaves share the parameters' memory: they go, at the end of this, before the parameters are changed in place.
+        Ok((value, gradients))
+    }
+
     /// The network that is validated and written: with the mean of its parameters, where one is kept.
     pub fn result(&self) -> Network {
         self.average.as_ref().map_or_else(|| self.network.clone(), |average| average.network(&self.network))
@@ -144,9 +205,17 @@ impl Trainer {
     }
 
     /// `[N, C, Z, Y, X]` of a batch => `[N, Z, Y, X, C]`.
-    fn input(&self, batch: &Batch) -> Tensor<5> {
+    pub(crate) fn input(&self, batch: &Batch) -> Tensor<5> {
         let [n, c, z, y, x] = batch.shape;
         let images = Tensor::<5>::from_data(TensorData::new(batch.images.clone(), [n, c, z, y, x]), self.device.plain());
         if c == 1 { images.reshape([n, z, y, x, 1]) } else { images.permute([0, 2, 3, 4, 1]) }
+    }
+}
+
+/// Of two gradients, either of which may be missing.
+fn sum_of(a: Option<Tensor<1>>, b: Option<Tensor<1>>) -> Option<Tensor<1>> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a + b),
+        (a, b) => a.or(b),
     }
 }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use sagittal_data::{FoldChoice, planner::NetName};
+use sagittal_data::{FoldChoice, plan::PretrainingLength, planner::NetName};
 
 use super::{Budgeted, OnDevice, PhantomKind, Seeded, quantity};
 
@@ -65,6 +65,16 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) roi: Option<PathBuf>,
 
+    /// Learn from this model, or from the model of the same fold of this run, as training.distillation of the plan says: its logits
+    /// count for as much as the labels where it says nothing
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) teacher: Option<PathBuf>,
+
+    /// Let the layers of the encoder learn one after the other without labels first, for this time, such as 2m, or this part of the
+    /// training's length, such as 20%; training.pretraining of the plan says how
+    #[arg(long, value_name = "TIME", value_parser = pretraining)]
+    pub(crate) pretrain: Option<PretrainingLength>,
+
     /// Continue the run in RUN where it was interrupted
     #[arg(long)]
     pub(crate) resume: bool,
@@ -100,6 +110,17 @@ fn fold(text: &str) -> Result<FoldChoice, String> {
     }
 }
 
+/// Reads `--pretrain`.
+fn pretraining(text: &str) -> Result<PretrainingLength, String> {
+    match text.trim().strip_suffix('%') {
+        None => quantity::duration(text).map(|time| PretrainingLength::TimeS(time.as_secs_f64())),
+        Some(percent) => match percent.trim().parse::<f64>() {
+            Ok(percent) if percent > 0.0 && percent < 100.0 => Ok(PretrainingLength::Part(percent / 100.0)),
+            _ => Err("expected a time such as 2m, or a part such as 20%".to_owned()),
+        },
+    }
+}
+
 /// Plan, train, predict, evaluate and report on a built-in synthetic set, in a few minutes
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  sagittal demo --out demo")]
@@ -126,6 +147,13 @@ pub(crate) struct DemoArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pretraining_is_a_time_or_a_part() {
+        assert_eq!(pretraining("2m"), Ok(PretrainingLength::TimeS(120.0)));
+        assert_eq!(pretraining("20 %"), Ok(PretrainingLength::Part(0.2)));
+        assert!(["", "0%", "100%", "-5%", "soon", "nan%"].iter().all(|text| pretraining(text).is_err()));
+    }
 
     #[test]
     fn a_fold_is_a_number_or_all() {

@@ -62,6 +62,8 @@ pub(crate) fn run(args: &DemoArgs, messages: &Messages) -> anyhow::Result<Outcom
         from: None,
         previous: None,
         record_gradients: false,
+        teacher: None,
+        pretrain: None,
         resume: false,
         budget: Budgeted { memory: None },
         random: args.random,

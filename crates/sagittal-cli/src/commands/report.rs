@@ -6,7 +6,10 @@ use anyhow::{Context, bail};
 use sagittal_data::{Dataset, Plan, plan::NetworkPlan, planner::NetName};
 use sagittal_image::{Rank, io};
 use sagittal_metrics::{Bootstrap, Metrics};
-use sagittal_report::{CasePicture, CaseRole, Compared, Curves, Palette, Progress, ReportInput, html, representative_cases, three_planes};
+use sagittal_report::{
+    CasePicture, CaseRole, Compared, Curves, LayerCurve, Palette, Progress, ReportInput, html, representative_cases, three_planes,
+};
+use sagittal_train::{FoldFolder, read_pretraining};
 use serde_json::{Value, json};
 
 use crate::{
@@ -70,6 +73,7 @@ pub(crate) fn write(args: &ReportArgs, messages: &Messages) -> anyhow::Result<Pa
         plan_words: plan.describe(),
         classes: plan.structures().into_iter().map(|structure| structure.name).collect(),
         progress,
+        pretraining: pretraining(&first_folder, &mut warnings),
         probabilities,
         metrics,
         pictures,
@@ -92,6 +96,21 @@ fn network_words(plan: &Plan) -> String {
         NetworkPlan::ImageToMask(_) => NetName::ImageToMask.to_string(),
         NetworkPlan::Unet(_) | NetworkPlan::ResidualUnet(_) => {
             if plan.network_rank() == Rank::Two { "2-D U-Net" } else { "3-D U-Net" }.to_owned()
+        }
+    }
+}
+
+/// How layers learned without labels, where they did.
+fn pretraining(fold: &Path, warnings: &mut Vec<String>) -> Vec<LayerCurve> {
+    let path = FoldFolder(fold.to_owned()).pretraining();
+    if !path.is_file() {
+        return Vec::new();
+    }
+    match read_pretraining(&path) {
+        Ok(record) => record.layers.into_iter().map(|layer| LayerCurve { name: layer.layer, losses: layer.losses }).collect(),
+        Err(error) => {
+            warnings.push(format!("How layers learned without labels is not shown: {error}."));
+            Vec::new()
         }
     }
 }
@@ -181,6 +200,8 @@ fn provenance(record: &Value, training: &Value) -> Vec<(String, String)> {
         ("seed", &training["seed"]),
         ("threads", &training["threads"]),
         ("device", &training["device"]),
+        ("teacher", &training["teacher"]["path"]),
+        ("teacher's digest (SHA-256)", &training["teacher"]["sha256"]),
         ("data set", &record["dataset"]["folder"]),
         ("data digest (SHA-256)", &record["dataset"]["sha256"]),
     ];

@@ -3,8 +3,10 @@
 mod clean_up;
 mod cross_validation;
 mod origin;
+mod pretraining;
 mod previous_stage;
 pub(crate) mod run_folder;
+mod teacher;
 mod validation;
 mod variety;
 mod watch;
@@ -15,7 +17,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use sagittal_data::{
     Batch, Dataset, Fold, FoldChoice, Plan, PlanOptions, Seed, Splits,
     loader::{Loader, LoaderOptions, Purpose},
@@ -25,7 +27,9 @@ use sagittal_data::{
 use sagittal_metrics::Metrics;
 use sagittal_nets::{ModelFile, Network};
 use sagittal_tensor::Device;
-use sagittal_train::{Budget, Objective, RunOptions, StopReason, Trainer, TrainerOptions, has_checkpoint, read_checkpoint};
+use sagittal_train::{
+    Budget, Objective, PretrainingOutcome, RunOptions, StopReason, Trainer, TrainerOptions, has_checkpoint, read_checkpoint,
+};
 use serde::Serialize;
 use serde_json::json;
 
@@ -40,6 +44,7 @@ use crate::{
 use origin::Origin;
 use previous_stage::PreviousStage;
 use run_folder::RunFolder;
+use teacher::TeacherModel;
 use watch::Watch;
 
 /// Streams of randomness, so that no purpose disturbs another.
@@ -130,6 +135,7 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     let plan = plan_of(args, origin.as_ref(), &dataset, &folder, &masks, &device, messages)?;
     refuse_masks_without_use(args, &plan)?;
     let previous_run = previous_run(args, &plan, &folder)?;
+    let teacher = TeacherModel::find(args, &plan, &folder, &device)?;
     let fold = fold_of(args.fold, &dataset, &folder)?;
     let digest = dataset.digest();
     for line in plan.describe_for(length(args, &plan)).lines() {
@@ -140,7 +146,7 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
         Some(run) => PreviousStage::find(run, &plan, &dataset, &fold, &folder, &device, messages, stop)?,
         None => PreviousStage::default(),
     };
-    let options = TrainingSetOptions {
+    let keeping = TrainingSetOptions {
         cache: Some(folder.root.join("preprocessed")),
         memory_bytes: memory_for_cases(args),
         previous_stage: previous.files.clone(),
@@ -149,7 +155,7 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     let prepare = |ids: &[String], title: &str| {
         let progress = messages.progress(title, Unit::Cases, ids.len() as u64);
         let cases = ids.iter().filter_map(|id| dataset.training_case(id)).collect::<Vec<_>>();
-        TrainingSet::prepare(&dataset, &cases, &plan, &options, &|done, total| progress.set(done as u64, total as u64))
+        TrainingSet::prepare(&dataset, &cases, &plan, &keeping, &|done, total| progress.set(done as u64, total as u64))
             .context("cannot prepare the training; `sagittal check` lists everything that is wrong with the data set")
     };
     let training = prepare(&fold.training, "preprocessing training cases")?;
@@ -169,7 +175,14 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     }
     let mut trainer =
         Trainer::new(network, TrainerOptions { record_gradients: args.record_gradients, ..trainer_options(&plan, seed) }, device.clone());
-    let options = run_options(args, &plan, &dataset, &digest, folder.origin(args)?);
+    let mut options = run_options(args, &plan, &dataset, &digest, folder.origin(args)?);
+    if let Some(teacher) = &teacher {
+        options.facts["provenance"]["teacher"] = teacher.record();
+        options.identity["teacher_sha256"] = teacher.sha256().into();
+    }
+    if let Some(rule) = &plan.training.pretraining {
+        pretraining::refuse_impossible(rule, options.budget, &trainer)?;
+    }
     if is_begun {
         read_checkpoint(&folder.fold.checkpoint(), &mut trainer, &options.identity)?;
         let step = trainer.progress.step;
@@ -177,7 +190,7 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
         messages.say(format_args!("resuming after step {step}{weights}"));
     }
     // Not before it is clear that the training can go on: the record must not tell of one that was refused.
-    folder.record(args, &dataset, &digest, previous_run.as_deref())?;
+    folder.record(args, &dataset, &digest, previous_run.as_deref(), teacher.as_ref().map(TeacherModel::record).as_ref())?;
     let (training, validation) = (Arc::new(training), Arc::new(validation));
     let validation_batches = validation_batches(&validation, &plan, seed)?;
     let loading = LoaderOptions {
@@ -188,6 +201,16 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
         purpose: Purpose::Training,
     };
     let mut loader = Loader::start(Arc::clone(&training), &plan, loading);
+    if let (Some(teacher), Some(rule)) = (teacher, plan.training.distillation) {
+        let (cases, places) = (&training, loader.places());
+        match teacher.teach(rule, &plan, &dataset, cases, places, &keeping, args.fold, &device, messages, stop)? {
+            Some(distillation) => trainer.learn_from(distillation),
+            None => bail!("stopped before the teacher had looked at all cases; --resume goes on"),
+        }
+    }
+    if let Some(n) = plan.training.full_batch {
+        trainer.set_full_batch(full_batch(n, &training, &plan, seed, memory_for_cases(args))?);
+    }
     let mut batches = std::iter::repeat_with(move || loader.next_batch());
 
     let mut watch = Watch::start(
@@ -203,6 +226,18 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
         options.budget,
         trainer.progress.epochs.clone(),
     )?;
+    if let Some(rule) = plan.training.pretraining.filter(|_| trainer.progress.step == 0) {
+        let memory = memory_for_cases(args);
+        let done =
+            pretraining::run(&rule, &mut trainer, &plan, &dataset, &training, memory, seed, &folder, &options, &mut watch, messages)?;
+        let seconds = trainer.progress.pretraining_s;
+        messages.say(format_args!("layers learned without labels for {seconds:.1} s, which is part of the training's time"));
+        if done == PretrainingOutcome::Requested {
+            let elapsed_s = trainer.progress.elapsed_s;
+            let stopped = Stopped { stopped: true, steps: 0, elapsed_s, model: folder.fold.model(), trained: false };
+            return Ok(Trained { metrics: Err(stopped), n_left_out });
+        }
+    }
     let outcome = sagittal_train::run(&mut trainer, &mut batches, &validation_batches, &folder.fold, &options, &mut watch)?;
     drop(batches);
     drop(watch);
@@ -251,10 +286,16 @@ fn plan_of(
     if own.is_file() {
         let plan = Plan::read(&own)?;
         if let Some(given) = &args.plan
-            && Plan::read(given).map(|given| Plan { estimate: plan.estimate, ..given })? != plan
+            && Plan::read(given).map(|given| as_asked(Plan { estimate: plan.estimate, ..given }, args))? != plan
         {
             let cure = "leave --plan out, or name another folder with -o";
             return Err(WrongUse(format!("{} is not the plan of the run, {}; {cure}", given.display(), own.display())).into());
+        }
+        if let Some(length) = args.pretrain
+            && plan.training.pretraining.is_none_or(|own| own.length != length)
+        {
+            let cure = "leave --pretrain out, or name another folder with -o";
+            return Err(WrongUse(format!("the plan of the run, {}, has another pre-training; {cure}", own.display())).into());
         }
         refuse_other_dataset(&plan, dataset)?;
         refuse_too_large(&plan, args)?;
@@ -284,12 +325,25 @@ fn plan_of(
             }
         }
     };
+    plan = as_asked(plan, args);
+    plan.validate()?;
     refuse_other_dataset(&plan, dataset)?;
     refuse_too_large(&plan, args)?;
     // Whoever edited the plan did not work out what it costs now.
     plan.estimate = plan.estimated();
     plan.write(&own)?;
     Ok(plan)
+}
+
+/// The plan with what `--teacher` and `--pretrain` add to it, so that it alone tells how to repeat the training.
+fn as_asked(mut plan: Plan, args: &TrainArgs) -> Plan {
+    if args.teacher.is_some() {
+        plan.training.distillation.get_or_insert_default();
+    }
+    if let Some(length) = args.pretrain {
+        plan.training.pretraining.get_or_insert_default().length = length;
+    }
+    plan
 }
 
 /// Refuses a plan that was made for other images than the data set has.
@@ -432,6 +486,24 @@ fn validation_batches(set: &Arc<TrainingSet>, plan: &Plan, seed: Seed) -> anyhow
     let options = LoaderOptions { seed, first_step: 0, threads: 0, ahead: 1, purpose: Purpose::Validation };
     let mut loader = Loader::start(Arc::clone(set), plan, options);
     Ok((0..plan.training.validation_iterations).map(|_| loader.next_batch()).collect::<Result<_, _>>()?)
+}
+
+/// The batches that every step sees, where the plan asks for a full batch.
+fn full_batch(n: usize, set: &Arc<TrainingSet>, plan: &Plan, seed: Seed, memory_bytes: u64) -> anyhow::Result<Vec<Batch>> {
+    let options = LoaderOptions { seed, first_step: 0, threads: 0, ahead: 1, purpose: Purpose::Training };
+    let mut loader = Loader::start(Arc::clone(set), plan, options);
+    let (mut batches, mut bytes) = (Vec::with_capacity(n), 0);
+    for _ in 0..n {
+        let batch = loader.next_batch()?;
+        bytes += (batch.images.len() * 4 + batch.labels.len()) as u64;
+        if bytes > memory_bytes {
+            let (most, n_fit) = (memory_bytes >> 20, batches.len());
+            let cure = "give more with --memory, or set training.full_batch to less";
+            return Err(WrongUse(format!("{n_fit} of the {n} batches of training.full_batch fit into {most} MB; {cure}")).into());
+        }
+        batches.push(batch);
+    }
+    Ok(batches)
 }
 
 /// Memory for preprocessed cases: a quarter of what may be used. Larger sets are read from disk patch by patch.

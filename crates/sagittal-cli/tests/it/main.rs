@@ -13,6 +13,7 @@ mod phantom;
 mod plan;
 mod predict;
 mod statistics;
+mod teaching;
 mod techniques;
 mod train;
 mod usage;

@@ -111,3 +111,50 @@ fn voxels_that_nobody_labelled_are_not_scored() {
     let values: Vec<usize> = (0..256).filter(|&value| seen[value] > 0).collect();
     assert_eq!(values, [0, 1, 2, usize::from(Batch::IGNORE)]);
 }
+
+#[test]
+fn places_tell_where_patches_lie_that_no_augmentation_moved() {
+    let (mut plan, set) = (plan(), set());
+    plan.training.augmentation = plan.training.augmentation.without();
+    for purpose in [Purpose::Training, Purpose::Validation, Purpose::Pretraining] {
+        let mut loader = Loader::start(Arc::clone(&set), &plan, LoaderOptions { purpose, ..options(5, 0) });
+        let places = loader.places();
+        for _ in 0..4 {
+            let batch = loader.next_batch().unwrap();
+            for (place, image) in places.of(batch.step).into_iter().zip(batch.images.chunks_exact(16 * 16 * 16)) {
+                let (mut cut, mut inside) = (vec![f32::NAN; image.len()], vec![false; image.len()]);
+                crate::augment::cut_patch(&set.cases()[place.case], place.lower, plan.patch, &mut cut, &mut inside).unwrap();
+                assert_eq!(cut, image, "{purpose:?}");
+                let is_inside = |v: usize| {
+                    let at = [v / 256, v / 16 % 16, v % 16];
+                    (0..3).all(|axis| (0..[20, 21, 22][axis]).contains(&(place.lower[axis] + at[axis] as i64)))
+                };
+                assert!(inside.iter().enumerate().all(|(v, inside)| *inside == is_inside(v)));
+            }
+        }
+    }
+}
+
+#[test]
+fn batches_without_labels_look_anywhere_whatever_the_labels() {
+    let mut plan = plan();
+    plan.training.foreground_fraction = 1.0;
+    let places = |labels: Vec<Vec<[u32; 3]>>| {
+        let n = 40 * 41 * 42;
+        let case = TrainingCase {
+            id: "a".into(),
+            data: vec![0.0; n],
+            labels: vec![0; n],
+            shape: [1, 40, 41, 42],
+            class_locations: labels,
+            labelled_locations: vec![],
+            previous: vec![],
+        };
+        let set = Arc::new(TrainingSet::in_memory(vec![case]));
+        let loader = Loader::start(set, &plan, LoaderOptions { purpose: Purpose::Pretraining, ..options(0, 0) });
+        (0..20).flat_map(|step| loader.places().of(step)).collect::<Vec<_>>()
+    };
+    let anywhere = places(vec![vec![]; 3]);
+    assert_eq!(anywhere, places(vec![vec![], vec![[1, 2, 3]], vec![[30, 31, 32]]]));
+    assert!(anywhere.iter().any(|place| place.lower != anywhere[0].lower));
+}

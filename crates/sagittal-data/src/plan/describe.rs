@@ -61,8 +61,10 @@ impl Plan {
             format!("{parameters} parameters, {products} multiply-adds for one {}", if self.is_balanced() { "voxel" } else { "patch" }),
         ));
         thoughts.push(("Memory", format!("about {} MB in training (estimated)", estimate.memory_bytes.div_ceil(1 << 20))));
+        thoughts.extend(self.training.pretraining.map(|pretraining| ("Pre-training", pretraining.in_words())));
         thoughts.push(("Training", self.training_words(length)));
         thoughts.push(("Loss", self.loss_words()));
+        thoughts.extend(self.training.distillation.map(|distillation| ("Teacher", distillation.in_words())));
         thoughts.push(("Augmentation", self.augmentation_words()));
         if !self.postprocessing.is_empty() {
             thoughts.push(("Postprocessing", self.postprocessing_words().join("; ")));
@@ -202,7 +204,8 @@ impl Plan {
             Length::Time(time) => format!("{}, as many steps as that allows", time_words(time)),
         };
         let mean = training.ema_decay.map_or_else(String::new, |decay| format!("; kept is a running mean of the weights, decay {decay}"));
-        format!("{length}, {}{mean}", optimizer_words(training))
+        let full_batch = training.full_batch.map_or_else(String::new, |n| format!("; every step sees the same {n} batches, drawn once"));
+        format!("{length}, {}{mean}{full_batch}", optimizer_words(training))
     }
 
     fn augmentation_words(&self) -> String {

@@ -1,5 +1,6 @@
 //! How a plan trains: optimiser, length, sampling, augmentation.
 
+use super::{DistillationPlan, PretrainingPlan};
 use serde::{Deserialize, Serialize};
 
 /// The rule by which gradients change weights.
@@ -15,7 +16,9 @@ pub enum OptimizerKind {
     /// Rprop (Riedmiller and Braun 1993), which uses only the sign of each gradient: every number has a step size of its
     /// own, 1.2 times as large after each step whose gradient kept its sign, half as large after one that changed it, from
     /// 1e-6 to 50, the learning rate at first. After a change the number stays where it is (Igel and Huesken's iRprop-, as in
-    /// PyTorch). Made for gradients of all cases at once.
+    /// PyTorch). Made for gradients of all cases at once, which [`TrainingPlan::full_batch`] gives it: of small batches the
+    /// sign of a gradient says as much about the batch as about the number, so that steps are halved by chance and the
+    /// training comes to rest before it has arrived.
     Rprop,
     /// The same with the weight backtracking of the original paper: after a change the last step is taken back.
     RpropBacktracking,
@@ -114,6 +117,16 @@ pub struct TrainingPlan {
     /// Without it the weights themselves are, as in nnU-Net.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema_decay: Option<f64>,
+    /// Batches that are drawn once, with their augmentation, and whose gradients are averaged for every step: the whole batch
+    /// that Rprop is made for, as far as it fits the memory. Without it every step sees a batch of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_batch: Option<usize>,
+    /// How the network learns from a teacher, which `--teacher` names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distillation: Option<DistillationPlan>,
+    /// How its layers are trained without labels first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretraining: Option<PretrainingPlan>,
     /// Random changes of every training patch.
     pub augmentation: AugmentationPlan,
 }

@@ -183,6 +183,12 @@ impl Plan {
         if let Some(time_s) = training.time_s {
             within("training.time_s", time_s, 1.0, LONGEST_S)?;
         }
+        let full_batch = training.full_batch.unwrap_or(1);
+        require((1..=MOST_VALIDATION_BATCHES).contains(&full_batch), "training.full_batch", full_batch, || {
+            format!("1 to {MOST_VALIDATION_BATCHES} batches, which are held in memory; without it every step sees a batch of its own")
+        })?;
+        training.distillation.map_or(Ok(()), |distillation| distillation.validate())?;
+        training.pretraining.map_or(Ok(()), |pretraining| pretraining.validate())?;
         require(training.epochs >= 1, "training.epochs", training.epochs, || "at least 1".into())?;
         for (index, &axis) in training.mirror_axes.iter().enumerate() {
             let lowest = usize::from(self.network_rank() == Rank::Two);
@@ -295,6 +301,27 @@ mod tests {
             Case { change: |plan| unet(plan).features.truncate(2), message: "network.strides is 4, expected 2 entries" },
             Case { change: |plan| unet(plan).classes = 2, message: "network.classes is 2, expected 3" },
             Case { change: |plan| plan.training.optimizer = OptimizerKind::Rprop, message: "training.weight_decay is" },
+            Case { change: |plan| plan.training.full_batch = Some(0), message: "training.full_batch is 0, expected 1 to" },
+            Case {
+                change: |plan| plan.training.distillation = Some(DistillationPlan { weight: 1.5, ..Default::default() }),
+                message: "training.distillation.weight is 1.5",
+            },
+            Case {
+                change: |plan| plan.training.distillation = Some(DistillationPlan { temperature: 0.0, ..Default::default() }),
+                message: "training.distillation.temperature is 0.0",
+            },
+            Case {
+                change: |plan| {
+                    plan.training.pretraining = Some(PretrainingPlan { length: PretrainingLength::Part(1.0), ..Default::default() });
+                },
+                message: "training.pretraining.length.part is 1.0",
+            },
+            Case {
+                change: |plan| {
+                    plan.training.pretraining = Some(PretrainingPlan { noise: Corruption::Masking(1.0), ..Default::default() });
+                },
+                message: "training.pretraining.noise.masking is 1.0",
+            },
             Case { change: |plan| plan.training.learning_rate = f64::NAN, message: "training.learning_rate is NaN" },
             Case { change: |plan| plan.training.mirror_axes = vec![1, 1], message: "training.mirror_axes[1] is 1" },
             Case {
@@ -404,6 +431,27 @@ mod tests {
         assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
         let words = plan.describe().split_whitespace().collect::<Vec<_>>().join(" ");
         for part in ["whole (anterior + posterior)", "value 3", "3d_lowres", "residual U-Net", "largest connected component"] {
+            assert!(words.contains(part), "{part} is missing in\n{words}");
+        }
+    }
+
+    #[test]
+    fn what_a_plan_says_of_teachers_and_pretraining_is_read_with_defaults() {
+        let mut plan = crate::planner::example_plan();
+        let text = serde_json::to_string(&plan).unwrap();
+        assert!(!text.contains("distillation") && !text.contains("pretraining") && !text.contains("full_batch"), "{text}");
+        let mut value = serde_json::to_value(&plan).unwrap();
+        value["training"]["full_batch"] = 8.into();
+        value["training"]["distillation"] = serde_json::json!({ "kind": "soft_targets", "temperature": 4.0 });
+        value["training"]["pretraining"] = serde_json::json!({ "length": { "epochs": 3 }, "noise": { "masking": 0.25 } });
+        plan.training.full_batch = Some(8);
+        plan.training.distillation = Some(DistillationPlan { kind: DistillationKind::SoftTargets, temperature: 4.0, ..Default::default() });
+        let (length, noise) = (PretrainingLength::Epochs(3), Corruption::Masking(0.25));
+        plan.training.pretraining = Some(PretrainingPlan { length, noise, ..Default::default() });
+        assert_eq!(serde_json::from_value::<Plan>(value).unwrap(), plan);
+        plan.validate().unwrap();
+        let words = plan.describe().split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in ["temperature 4", "count for 0.5", "layer by layer", "25 % of the numbers", "same 8 batches"] {
             assert!(words.contains(part), "{part} is missing in\n{words}");
         }
     }

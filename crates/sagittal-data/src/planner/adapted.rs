@@ -46,6 +46,8 @@ impl Plan {
             postprocessing: Vec::new(),
             ..self.clone()
         };
+        // A teacher and a pre-training belong to one training, as post-processing does.
+        (plan.training.distillation, plan.training.pretraining) = (None, None);
         plan.network.set_channels(plan.n_inputs(), plan.n_outputs());
         plan.estimate = plan.estimated();
         plan.validate()?;

@@ -54,7 +54,20 @@ impl CacheKey {
                 .map(|data| (data.len(), data.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok())));
             digest.update(format!("{:?}", (path.canonicalize().ok(), state)));
         }
-        let id: String = case.id.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).take(80).collect();
+        Self::new(&case.id, digest)
+    }
+
+    /// What is made of a case's numbers, and of that which `purpose` names.
+    pub(super) fn derived(id: &str, purpose: &str, data: &[f32]) -> Self {
+        let mut digest = Sha256::new();
+        digest.update(MAGIC);
+        digest.update(format!("{:?}", (id, purpose, data.len())));
+        data.iter().for_each(|value| digest.update(value.to_le_bytes()));
+        Self::new(id, digest)
+    }
+
+    fn new(id: &str, digest: Sha256) -> Self {
+        let id: String = id.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).take(80).collect();
         Self { file_name: format!("{id}-{}.case", &hex(&digest.finalize())[..24]) }
     }
 }

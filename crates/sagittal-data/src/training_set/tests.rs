@@ -176,3 +176,53 @@ fn what_the_previous_stage_found_is_kept_with_the_case() {
     let message = TrainingSet::prepare(&dataset, &[&dataset.training[0]], &plan, &nothing, &|_, _| {}).unwrap_err().to_string();
     assert!(message.contains("what 3d_lowres found of this case was not given") && message.contains("--previous"), "{message}");
 }
+
+#[test]
+fn what_is_made_of_cases_is_kept_as_they_are_and_made_once() {
+    let root = tempfile::tempdir().unwrap();
+    let set = prepare(&dataset(root.path()), None, 1 << 20).unwrap();
+    let n_made = std::cell::Cell::new(0);
+    let derive = |cache: bool, memory_bytes: u64, purpose: &str| {
+        let cache = cache.then(|| root.path().join("cache"));
+        let options = TrainingSetOptions { cache, memory_bytes, previous_stage: BTreeMap::new(), regions: BTreeMap::new() };
+        let mut make = |_: &str, data: &[f32], shape: [usize; 4]| {
+            n_made.set(n_made.get() + 1);
+            assert_eq!(data.len(), shape.iter().product::<usize>());
+            Some(data.iter().map(|v| 2.0 * v).chain(data.iter().map(|v| -v)).collect())
+        };
+        set.derive(2, purpose, &options, &mut make).map(|set| content(&set.unwrap()))
+    };
+    let memory = derive(false, 1 << 20, "twice").unwrap();
+    assert_eq!((memory.len(), memory[0].shape[0], n_made.get()), (3, 2, 3));
+    for (made, case) in memory.iter().zip(content(&set)) {
+        let (first, second) = made.data.split_at(case.data.len());
+        assert!(made.id == case.id && made.shape[1..] == case.shape[1..]);
+        assert!(first.iter().zip(&case.data).all(|(made, own)| *made == 2.0 * own));
+        assert!(second.iter().zip(&case.data).all(|(made, own)| *made == -own));
+    }
+    assert_eq!(derive(true, 0, "twice").unwrap(), memory);
+    assert_eq!((derive(true, 1 << 20, "twice").unwrap() == memory, n_made.get()), (true, 6), "the cache was not used");
+    derive(true, 0, "by another").unwrap();
+    assert_eq!(n_made.get(), 9, "entries of another purpose were taken");
+    assert!(derive(false, 0, "twice").unwrap_err().to_string().contains("folder for the cache"));
+
+    let options = TrainingSetOptions { cache: None, memory_bytes: 1 << 20, previous_stage: BTreeMap::new(), regions: BTreeMap::new() };
+    assert!(set.derive(2, "stopped", &options, &mut |_, _, _| None).unwrap().is_none());
+}
+
+#[test]
+fn images_without_labels_are_added_as_far_as_the_memory_goes() {
+    let root = tempfile::tempdir().unwrap();
+    let dataset = dataset(root.path());
+    let labelled = content(&prepare(&dataset, None, 1 << 20).unwrap());
+    let mut broken = dataset.training[1].clone();
+    broken.images = vec![root.path().join("lost.nii")];
+    let cases = [&dataset.training[0], &broken, &dataset.training[2]];
+    let mut set = TrainingSet::in_memory(Vec::new());
+    assert_eq!(set.add_unlabelled(&dataset, &cases, &example_plan(), 1 << 20), 2);
+    assert_eq!(set.failures().len(), 1);
+    let found = content(&set);
+    assert!(found[0].data == labelled[0].data && found[1].data == labelled[2].data);
+    assert!(found.iter().all(|case| case.labels.iter().all(|label| *label == 0)));
+    assert_eq!(TrainingSet::in_memory(Vec::new()).add_unlabelled(&dataset, &cases, &example_plan(), 1), 0);
+}

@@ -226,6 +226,9 @@ fn training(patch: [usize; 3], mirror_axes: Vec<usize>) -> TrainingPlan {
         batch_dice: None,
         loss: LossKind::DiceCrossEntropy,
         ema_decay: None,
+        full_batch: None,
+        distillation: None,
+        pretraining: None,
         augmentation: AugmentationPlan::nnunet(patch),
     }
 }

@@ -226,3 +226,22 @@ fn a_prediction_can_be_broken_off() {
     assert!(window(vec![]).run(&view, 0..9, &mut |_| (), &mut at_once).is_break());
     assert_eq!(n_calls, 1);
 }
+
+#[test]
+fn logits_of_a_whole_case_are_those_of_its_slices_with_channels_first() {
+    let (network, shape, window) = (network(3, 2), [2, 9, 12, 10], window(vec![]));
+    let data = image(shape);
+    let expected = all(std::slice::from_ref(&network), &data, shape, &window);
+    let mut plan = crate::ensemble::tests::plan();
+    plan.patch = window.tile;
+    let mut n_asked = 0;
+    let mut go_on = || {
+        n_asked += 1;
+        ControlFlow::Continue(())
+    };
+    let found = crate::case_logits(&network, &plan, &data, shape, &Device::cpu(), &mut go_on).unwrap();
+    assert!(n_asked > 0 && found.len() == expected.len());
+    let n_voxels = 9 * 12 * 10;
+    assert!((0..n_voxels).all(|v| (0..3).all(|k| found[k * n_voxels + v] == expected[v * 3 + k])));
+    assert_eq!(crate::case_logits(&network, &plan, &data, shape, &Device::cpu(), &mut || ControlFlow::Break(())), None);
+}

@@ -4,7 +4,7 @@ use sagittal_metrics::{
 };
 
 use super::*;
-use crate::{CasePicture, CaseRole, Curves, Progress};
+use crate::{CasePicture, CaseRole, Curves, LayerCurve, Progress};
 
 const NASTY: &str = "<script>alert('x')</script>&\"quoted\"";
 
@@ -37,6 +37,7 @@ fn input(n_cases: usize, n_labels: u16) -> ReportInput {
                 reliability: vec![ReliabilityBin { mean_probability: 0.5, share_positive: f64::NAN, n: 3 }],
             },
         }],
+        pretraining: vec![LayerCurve { name: "encoder.stages.0".into(), losses: vec![(1, 0.9), (2, 0.4)] }],
         training_gif: Some(vec![1]),
         provenance: vec![(NASTY.into(), NASTY.into())],
         warnings: vec![NASTY.into()],

@@ -57,6 +57,11 @@ impl RunFolder {
         Ok(args.from.as_deref().map(super::absolute))
     }
 
+    /// The model that the fold learns from, if it was begun with one.
+    pub(crate) fn teacher(&self, fold: FoldChoice) -> anyhow::Result<Option<PathBuf>> {
+        Ok(self.recorded()?["folds"][fold_name(fold)]["teacher"]["path"].as_str().map(PathBuf::from))
+    }
+
     /// What `run.json` says; an empty object where there is none yet.
     fn recorded(&self) -> anyhow::Result<Value> {
         let path = self.root.join("run.json");
@@ -67,7 +72,14 @@ impl RunFolder {
     }
 
     /// Notes in `run.json` how this training was started; those of other folds stay.
-    pub(crate) fn record(&self, args: &TrainArgs, dataset: &Dataset, digest: &str, previous: Option<&Path>) -> anyhow::Result<()> {
+    pub(crate) fn record(
+        &self,
+        args: &TrainArgs,
+        dataset: &Dataset,
+        digest: &str,
+        previous: Option<&Path>,
+        teacher: Option<&Value>,
+    ) -> anyhow::Result<()> {
         let path = self.root.join("run.json");
         let mut run = self.recorded()?;
         let command: Vec<String> = std::env::args().collect();
@@ -88,6 +100,9 @@ impl RunFolder {
             "patience": args.patience,
             "from": origin,
         });
+        if let Some(teacher) = teacher {
+            run["folds"][fold_name(args.fold)]["teacher"] = teacher.clone();
+        }
         whole_file::write(&path, &(serde_json::to_string_pretty(&run)? + "\n"))
     }
 }

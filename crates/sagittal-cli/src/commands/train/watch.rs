@@ -15,7 +15,7 @@ use sagittal_metrics::ScoreOptions;
 use sagittal_nets::Network;
 use sagittal_report::{Palette, Progress, TrainingGif};
 use sagittal_tensor::Device;
-use sagittal_train::{Budget, EpochRecord, Events, Trainer};
+use sagittal_train::{Budget, EpochRecord, Events, LayerRecord, PretrainingStep, Trainer};
 
 use super::{previous_stage::PreviousStage, run_folder::RunFolder};
 use crate::{
@@ -221,6 +221,25 @@ impl Events for Watch<'_> {
         if let Err(error) = self.curves() {
             self.bar.suspend(|| self.messages.say(format_args!("the learning curves could not be drawn: {error:#}")));
         }
+    }
+
+    fn pretraining(&mut self, step: &PretrainingStep<'_>) {
+        let PretrainingStep { layer, name, n_layers, loss, fraction } = step;
+        let done = (*layer as f64 + fraction) / *n_layers as f64;
+        self.bar.set_position((done * TICKS as f64) as u64);
+        self.bar.set_message(format!("without labels: layer {} of {n_layers}, {name}, error {loss:.3}", layer + 1));
+    }
+
+    fn layer_pretrained(&mut self, record: &LayerRecord, layer: usize, n_layers: usize) {
+        let LayerRecord { layer: name, steps, elapsed_s, losses } = record;
+        let error = |point: Option<&(u64, f64)>| point.map_or_else(|| "none".to_owned(), |(_, loss)| format!("{loss:.3}"));
+        let (first, last) = (error(losses.first()), error(losses.last()));
+        self.bar.suspend(|| {
+            self.messages.say(format_args!(
+                "without labels: layer {} of {n_layers}, {name}: error {first} at first, {last} after {steps} steps in {elapsed_s:.1} s",
+                layer + 1
+            ));
+        });
     }
 
     fn stop_requested(&self) -> bool {
