@@ -16,5 +16,6 @@ pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod statistics;
+pub(crate) mod study;
 pub(crate) mod train;
 pub(crate) mod view;

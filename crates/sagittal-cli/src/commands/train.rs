@@ -10,9 +10,10 @@ mod watch;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use sagittal_data::{
     Batch, Dataset, Fold, FoldChoice, Plan, PlanOptions, Seed, Splits,
     loader::{Loader, LoaderOptions, Purpose},
@@ -136,7 +137,7 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
         None => PreviousStage::default(),
     };
     let options = TrainingSetOptions {
-        cache: Some(folder.root.join("preprocessed")),
+        cache: Some(args.cache.clone().unwrap_or_else(|| folder.root.join("preprocessed"))),
         memory_bytes: memory_for_cases(args),
         previous_stage: previous.files.clone(),
     };
@@ -205,6 +206,30 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     }
     let metrics = validation::score(&trainer.result(), &plan, &dataset, &fold, &previous, &folder, seed, &device, messages, stop)?;
     Ok(Trained { metrics: metrics.ok_or(stopped), n_left_out })
+}
+
+/// Seconds to predict and score one case as a training does at its end, by a network that has learned nothing; `None` if somebody asked to
+/// stop. Everything is written to `place`.
+pub(crate) fn validation_s(
+    plan: &Plan,
+    dataset: &Dataset,
+    case: &str,
+    place: &Path,
+    device: &Device,
+    messages: &Messages,
+    stop: &Stop,
+) -> anyhow::Result<Option<f64>> {
+    let seed = Seed(0);
+    let network = Network::new(&plan.network, &mut seed.stream(&[WEIGHTS]), device)?;
+    let fold = Fold { training: Vec::new(), validation: vec![case.to_owned()] };
+    let folder = RunFolder::new(place, FoldChoice::Index(0));
+    let start = Instant::now();
+    let metrics = validation::score(&network, plan, dataset, &fold, &PreviousStage::default(), &folder, seed, device, messages, stop)?;
+    let Some(metrics) = metrics else { return Ok(None) };
+    if let Some(failed) = metrics.failed.first() {
+        bail!("{}", failed.reason);
+    }
+    Ok(Some(start.elapsed().as_secs_f64()))
 }
 
 /// The plan by which the run trains: the run's own if it has one, else one that was given, else a new one.

@@ -12,6 +12,7 @@ mod phantom;
 mod plan;
 mod predict;
 mod statistics;
+mod study;
 mod techniques;
 mod train;
 mod usage;
