@@ -8,6 +8,7 @@ mod exchange;
 mod explain;
 mod quantity;
 mod results;
+mod study;
 mod training;
 mod view;
 
@@ -20,9 +21,11 @@ pub(crate) use exchange::{
     CheckpointChoice, ExportArgs, ExportFileArgs, ExportNnunetArgs, ExportTo, ImportArgs, ImportFrom, ImportNnunetArgs,
 };
 pub(crate) use explain::{ExplainArgs, Topic};
+pub(crate) use quantity::duration;
 pub(crate) use results::{
     CalibrateArgs, ChooseArgs, CompareArgs, EvaluateArgs, PredictArgs, ReportArgs, Scoring, StatisticsArgs, SurfaceKind,
 };
+pub(crate) use study::StudyArgs;
 pub(crate) use training::{DemoArgs, Length, TrainArgs};
 pub(crate) use view::{Drawing, Form, ViewArgs};
 
@@ -33,7 +36,7 @@ pub(crate) use view::{Drawing, Form, ViewArgs};
     version,
     about = "Plans, trains, runs and scores segmentation networks for medical images, in 2-D and 3-D.",
     after_help = "Exit codes: 0 done; 1 some case or step failed (the rest is done and the failures are listed); 2 wrong use; 130 a \
-                  training stopped by Ctrl-C, which --resume goes on with.\n\
+                  training stopped by Ctrl-C, which --resume goes on with, or a study, which the same command goes on with.\n\
                   Results go to standard output, messages to standard error. Not a medical device.",
     arg_required_else_help = true,
     max_term_width = 110
@@ -72,6 +75,7 @@ pub(crate) enum Command {
     Calibrate(CalibrateArgs),
     Statistics(StatisticsArgs),
     Report(ReportArgs),
+    Study(StudyArgs),
     Import(ImportArgs),
     Export(ExportArgs),
     View(ViewArgs),

@@ -17,5 +17,6 @@ pub(crate) mod predict;
 pub(crate) mod region_masks;
 pub(crate) mod report;
 pub(crate) mod statistics;
+pub(crate) mod study;
 pub(crate) mod train;
 pub(crate) mod view;

@@ -48,6 +48,7 @@ fn run(everywhere: Everywhere, command: Command, messages: &Messages) -> anyhow:
         Command::Train(args) => commands::train::run(&args, messages),
         Command::Predict(args) => commands::predict::run(&args, messages),
         Command::Report(args) => commands::report::run(&args, messages),
+        Command::Study(args) => commands::study::run(&args, messages),
         Command::Import(args) => commands::import::run(&args, messages),
         Command::Export(args) => commands::export::run(&args, messages),
         Command::View(args) => commands::view::run(&args, messages),

@@ -1,15 +1,19 @@
 //! What the program says: results on standard output, everything else on standard error.
 //!
 //! On a terminal long work shows a bar; elsewhere (a file, a log of a cluster) plain lines, seldom enough to read.
+//! A command that runs others keeps what they say in a file of its own each.
 //! Writing to a closed pipe, as in `sagittal check SET | head`, is no failure.
 
 use std::{
     fmt::Display,
+    fs::File,
     io::{ErrorKind, IsTerminal, Write},
-    sync::Mutex,
+    path::Path,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
+use anyhow::Context;
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
@@ -20,7 +24,11 @@ const PLAIN_LINE_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Messages {
     results: Form,
+    log: Option<Log>,
 }
+
+/// A file that takes what would else be said on standard error.
+type Log = Arc<Mutex<File>>;
 
 /// The form of results on standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,17 +48,28 @@ pub(crate) enum Unit {
 
 impl Messages {
     pub(crate) fn new(json: bool) -> Self {
-        Self { results: if json { Form::Json } else { Form::Words } }
+        Self { results: if json { Form::Json } else { Form::Words }, log: None }
+    }
+
+    /// The same voices, but what is said goes to the end of a file. Bars stay on the terminal.
+    pub(crate) fn to_log(&self, path: &Path) -> anyhow::Result<Self> {
+        let file = File::options().create(true).append(true).open(path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self { results: self.results, log: Some(Arc::new(Mutex::new(file))) })
+    }
+
+    /// Whether what is said goes to a file.
+    pub(crate) fn has_log(&self) -> bool {
+        self.log.is_some()
     }
 
     /// Says one line to the person at the terminal.
     pub(crate) fn say(&self, text: impl Display) {
-        line(text);
+        line_to(self.log.as_ref(), text);
     }
 
     /// Says why the command ended, with all causes.
     pub(crate) fn error(&self, error: &anyhow::Error) {
-        line(format_args!("error: {error:#}"));
+        self.say(format_args!("error: {error:#}"));
     }
 
     /// Gives the result in the form that was asked for: `words` are made only if they are printed.
@@ -76,8 +95,8 @@ impl Messages {
         };
         let style = ProgressStyle::with_template(&format!("{title} {{bar:30}} {counts}, {{eta}} left"));
         let bar = ProgressBar::with_draw_target(Some(total), target).with_style(style.expect("the template above is well formed"));
-        let last_line = if on_terminal { None } else { Some(Mutex::new(Instant::now())) };
-        Progress { title: title.to_owned(), unit, bar, last_line }
+        let last_line = if on_terminal && self.log.is_none() { None } else { Some(Mutex::new(Instant::now())) };
+        Progress { title: title.to_owned(), unit, bar, last_line, log: self.log.clone() }
     }
 }
 
@@ -89,6 +108,7 @@ pub(crate) struct Progress {
     bar: ProgressBar,
     /// When the last plain line was written; `None` on a terminal.
     last_line: Option<Mutex<Instant>>,
+    log: Option<Log>,
 }
 
 impl Progress {
@@ -110,7 +130,7 @@ impl Progress {
         let Some(Ok(mut last)) = self.last_line.as_ref().map(Mutex::lock) else { return };
         if last.elapsed() >= PLAIN_LINE_EVERY {
             *last = Instant::now();
-            line(self.in_words(done, total));
+            line_to(self.log.as_ref(), self.in_words(done, total));
         }
     }
 
@@ -129,6 +149,16 @@ impl Drop for Progress {
     /// The bar goes, so that it is not in the way of what is said next.
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Writes one line to a log, else to standard error. A log that cannot be written is no reason to stop what it tells of.
+fn line_to(log: Option<&Log>, text: impl Display) {
+    match log.map(|log| log.lock()) {
+        Some(Ok(mut file)) => {
+            let _ = writeln!(file, "{text}");
+        }
+        _ => line(text),
     }
 }
 

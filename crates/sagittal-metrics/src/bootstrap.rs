@@ -39,7 +39,7 @@ pub struct Interval {
 }
 
 /// Probability that intervals are made for.
-const LEVEL: f64 = 0.95;
+pub(crate) const LEVEL: f64 = 0.95;
 
 impl Bootstrap {
     /// The interval of the mean of `values`; `None` for fewer than two, of which nothing can be said.

@@ -27,6 +27,7 @@ mod nearest_element;
 mod neighbour_codes;
 
 pub mod bootstrap;
+pub mod effect;
 pub mod lesions;
 pub mod metrics_file;
 pub mod overlap;
@@ -40,11 +41,13 @@ pub mod surface_distance;
 pub mod temperature;
 pub mod thinning;
 pub mod variety;
+pub mod verdict;
 pub mod vessels;
 pub mod volumes;
 
 pub use bootstrap::{Bootstrap, Interval};
 pub use case::{GRID_TOLERANCE, LabelScore, ScoreOptions, score_case, score_case_with};
+pub use effect::{Contrast, Effect, Runs};
 pub use error::MetricsError;
 pub use lesions::{Lesion, LesionScore};
 pub use mask_pair::{DistanceUnit, MaskPair};
@@ -58,5 +61,6 @@ pub use statistics::LabelStatistics;
 pub use summary::Summary;
 pub use surface_distance::{SurfaceDistances, SurfaceElements, SurfaceOptions, SurfaceScore};
 pub use variety::{Variety, VarietyCounts};
+pub use verdict::{Limits, Verdict};
 pub use vessels::VesselScore;
 pub use volumes::VolumeUnit;

@@ -128,7 +128,7 @@ impl TrainingGif {
     }
 
     /// The slice that is shown, and the size of a panel for it.
-    fn view(image: &Image, reference: &LabelMap, palette: &Palette) -> Result<(Panels, Slice, [usize; 2]), ReportError> {
+    pub(crate) fn view(image: &Image, reference: &LabelMap, palette: &Palette) -> Result<(Panels, Slice, [usize; 2]), ReportError> {
         let panels = Panels::new(&Compared { image, reference: Some(reference), prediction: None, palette })?;
         let geometry = panels.geometry();
         let slice = if geometry.rank == Rank::Two {

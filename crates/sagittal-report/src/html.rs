@@ -38,8 +38,8 @@ pub fn html(input: &ReportInput) -> String {
     if let Some(metrics) = &input.metrics {
         scores::cases(&mut page, metrics);
     }
-    plan(&mut page, input);
-    provenance(&mut page, input);
+    plan(&mut page, &input.plan_words);
+    provenance(&mut page, &input.provenance);
     end(&mut page);
     page
 }
@@ -78,7 +78,7 @@ pub(crate) fn escape(text: &str) -> String {
 }
 
 /// A score for people: three decimals, a dash where it is not defined.
-fn score(value: Option<f64>) -> String {
+pub(crate) fn score(value: Option<f64>) -> String {
     value.filter(|v| v.is_finite()).map_or("–".into(), |value| format!("{value:.3}"))
 }
 
@@ -190,12 +190,13 @@ fn learning(page: &mut String, input: &ReportInput) {
     page.push_str("</section>");
 }
 
-fn plan(page: &mut String, input: &ReportInput) {
-    if input.plan_words.trim().is_empty() {
+/// How it was planned, in words.
+pub(crate) fn plan(page: &mut String, plan_words: &str) {
+    if plan_words.trim().is_empty() {
         return;
     }
     page.push_str("<section><h2>Plan</h2><div class=\"plan\">");
-    for paragraph in input.plan_words.split("\n\n").filter(|paragraph| !paragraph.trim().is_empty()) {
+    for paragraph in plan_words.split("\n\n").filter(|paragraph| !paragraph.trim().is_empty()) {
         plan_paragraph(page, paragraph);
     }
     page.push_str("</div></section>");
@@ -221,11 +222,12 @@ fn plan_paragraph(page: &mut String, paragraph: &str) {
     page.push_str("</dl>");
 }
 
-fn provenance(page: &mut String, input: &ReportInput) {
+/// What is needed to repeat it, and the end of the page's text.
+pub(crate) fn provenance(page: &mut String, provenance: &[(String, String)]) {
     page.push_str("<section><h2>How it was made</h2>");
-    if !input.provenance.is_empty() {
+    if !provenance.is_empty() {
         page.push_str("<table class=\"provenance\"><tbody>");
-        for (name, value) in &input.provenance {
+        for (name, value) in provenance {
             let _ = write!(page, "<tr><th scope=\"row\">{}</th><td><code>{}</code></td></tr>", escape(name), escape(value));
         }
         page.push_str("</tbody></table>");

@@ -7,6 +7,7 @@
 //! * Seeing a training: [`TrainingGif`], [`progress_png`].
 //! * Seeing a run: [`ReportInput`] into [`html`].
 //! * Seeing activation functions: [`activations_page`].
+//! * Seeing a study, several trainings beside each other: [`StudyInput`] into [`study_html`], its pictures by [`side_by_side`].
 #![forbid(unsafe_code)]
 
 mod activations;
@@ -34,6 +35,7 @@ mod scores;
 mod shade;
 mod sheet;
 mod slices;
+mod study;
 mod surface;
 mod text;
 mod window;
@@ -53,5 +55,6 @@ pub use planes::{Look, one_slice, planes, three_planes};
 pub use probability::Curves;
 pub use progress::{LayerGradient, Progress, ProgressRecord};
 pub use slices::{montage, sweep};
+pub use study::{StudyArm, StudyCase, StudyCell, StudyClaim, StudyColumn, StudyCurves, StudyInput, StudyPanel, side_by_side, study_html};
 pub use surface::{surface, turning_surface};
 pub use window::Window;

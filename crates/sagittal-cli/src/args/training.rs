@@ -87,6 +87,10 @@ pub(crate) struct TrainArgs {
 
     #[command(flatten)]
     pub(crate) on: OnDevice,
+
+    /// Folder of preprocessed cases that several runs share; a run has one of its own otherwise.
+    #[arg(skip)]
+    pub(crate) cache: Option<PathBuf>,
 }
 
 /// How long to train; the learning rate falls to its end in exactly this budget.

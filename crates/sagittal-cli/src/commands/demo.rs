@@ -68,6 +68,7 @@ pub(crate) fn run(args: &DemoArgs, messages: &Messages) -> anyhow::Result<Outcom
         budget: Budgeted { memory: None },
         random: args.random,
         on: args.on,
+        cache: None,
     };
     let Ok(validation) = train::train(&training, messages, &stop)?.metrics else {
         messages.say(format_args!(

@@ -15,6 +15,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use anyhow::{Context, bail};
@@ -147,7 +148,7 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
         None => PreviousStage::default(),
     };
     let keeping = TrainingSetOptions {
-        cache: Some(folder.root.join("preprocessed")),
+        cache: Some(args.cache.clone().unwrap_or_else(|| folder.root.join("preprocessed"))),
         memory_bytes: memory_for_cases(args),
         previous_stage: previous.files.clone(),
         regions: region_files(&dataset, &fold, &masks, &plan)?,
@@ -272,6 +273,32 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     Ok(Trained { metrics: metrics.ok_or(stopped), n_left_out })
 }
 
+/// Seconds to predict and score one case as a training does at its end, by a network that has learned nothing; `None` if somebody asked to
+/// stop. Everything is written to `place`.
+pub(crate) fn validation_s(
+    plan: &Plan,
+    dataset: &Dataset,
+    case: &str,
+    place: &Path,
+    device: &Device,
+    messages: &Messages,
+    stop: &Stop,
+) -> anyhow::Result<Option<f64>> {
+    let seed = Seed(0);
+    let network = Network::new(&plan.network, &mut seed.stream(&[WEIGHTS]), device)?;
+    let fold = Fold { training: Vec::new(), validation: vec![case.to_owned()] };
+    let folder = RunFolder::new(place, FoldChoice::Index(0));
+    let masks = RegionMasks::default();
+    let start = Instant::now();
+    let metrics =
+        validation::score(&network, plan, dataset, &fold, &PreviousStage::default(), &masks, &folder, seed, device, messages, stop)?;
+    let Some(metrics) = metrics else { return Ok(None) };
+    if let Some(failed) = metrics.failed.first() {
+        bail!("{}", failed.reason);
+    }
+    Ok(Some(start.elapsed().as_secs_f64()))
+}
+
 /// The plan by which the run trains: the run's own if it has one, else one that was given, else a new one.
 fn plan_of(
     args: &TrainArgs,
@@ -369,7 +396,12 @@ fn refuse_masks_without_use(args: &TrainArgs, plan: &Plan) -> Result<(), WrongUs
 }
 
 /// The masks of the fold's cases, where the plan asks for them.
-fn region_files(dataset: &Dataset, fold: &Fold, masks: &RegionMasks, plan: &Plan) -> Result<BTreeMap<String, PathBuf>, WrongUse> {
+pub(crate) fn region_files(
+    dataset: &Dataset,
+    fold: &Fold,
+    masks: &RegionMasks,
+    plan: &Plan,
+) -> Result<BTreeMap<String, PathBuf>, WrongUse> {
     let cases = fold.training.iter().chain(&fold.validation).filter_map(|id| dataset.training_case(id));
     let files = cases.map(|case| Ok(masks.file(case, plan)?.map(|file| (case.id.clone(), file))));
     Ok(files.collect::<Result<Vec<_>, WrongUse>>()?.into_iter().flatten().collect())

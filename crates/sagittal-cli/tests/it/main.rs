@@ -13,6 +13,7 @@ mod phantom;
 mod plan;
 mod predict;
 mod statistics;
+mod study;
 mod teaching;
 mod techniques;
 mod train;

@@ -121,10 +121,12 @@ fn dots(out: &mut String, chart: &Chart, series: &Series, cases: &[String], plac
 
 fn legend(out: &mut String, chart: &Chart) {
     out.push_str("<ul class=\"legend\">");
-    for series in &chart.series {
+    // A line without a name goes on with the one before it.
+    for series in chart.series.iter().filter(|series| !series.name.is_empty()) {
         let last = || if series.cases.is_some() { None } else { series.defined().last().map(|(_, y)| chart.y_label(y)) };
         let colour = hex(Palette::nth(series.colour));
-        let value = series.value.clone().or_else(last).map_or(String::new(), |value| format!(" <b>{}</b>", escape(&value)));
+        let value = series.value.clone().or_else(last).filter(|value| !value.is_empty());
+        let value = value.map_or(String::new(), |value| format!(" <b>{}</b>", escape(&value)));
         let _ = write!(out, "<li><i style=\"background:{colour}\"></i>{}{value}</li>", escape(&series.name));
     }
     out.push_str("</ul>");

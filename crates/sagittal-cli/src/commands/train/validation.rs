@@ -1,6 +1,6 @@
 //! The end of a training: its validation cases as whole images, predicted, written and scored.
 
-use std::ops::ControlFlow;
+use std::{collections::BTreeMap, ops::ControlFlow, time::Instant};
 
 use anyhow::Context;
 use sagittal_data::{Case, Dataset, Fold, Plan, Seed};
@@ -12,6 +12,7 @@ use sagittal_metrics::{
 };
 use sagittal_nets::Network;
 use sagittal_tensor::Device;
+use serde_json::json;
 
 use super::{previous_stage::PreviousStage, run_folder::RunFolder, variety::CaseVariety};
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
     },
     messages::{Messages, Unit},
     stop::Stop,
+    whole_file,
 };
 
 /// Probabilities of all classes are held for cases of at most so many numbers: 256 MB, and as much again while they are ranked.
@@ -58,6 +60,7 @@ pub(super) fn score(
     // Scored besides, where the data set has it: the whole images, and a second observer.
     let mut beside: Vec<(Subject, ScoredRegion, Vec<CaseScore>)> = Vec::new();
     let mut variety = CaseVariety::new(plan);
+    let mut seconds: BTreeMap<String, f64> = BTreeMap::new();
     let mut score_one = |id: &str| -> anyhow::Result<CaseScore> {
         let case = dataset.training_case(id).context("the data set does not have it any more")?;
         let (image, reference) = (dataset.read_image(case)?, dataset.read_labels(case)?);
@@ -71,8 +74,10 @@ pub(super) fn score(
         let found = previous.of(id, &geometry, plan)?;
         let mask = masks.read(case, plan)?;
         let shown = Shown { found: found.as_ref().map(|map| &map.labels), region: mask.as_ref() };
+        let start = Instant::now();
         let Prediction { labels, probabilities, .. } =
             ensemble.predict_shown(id, image, shown, options, &mut |_, _| ControlFlow::Continue(()))?;
+        seconds.insert(id.to_owned(), start.elapsed().as_secs_f64());
         io::write_label_map(&target.join(format!("{id}{}", label_extension(&case.images[0]))), &labels, &geometry, &header)?;
         variety.add(&labels, &reference.labels);
         let inside = dataset.scored_voxels(case, &reference)?;
@@ -135,6 +140,8 @@ pub(super) fn score(
             label.pooled = Some(ranking.pooled());
         }
     }
+    let times = json!({ "format_version": 1, "threads": rayon::current_num_threads(), "seconds": seconds });
+    whole_file::write(&target.join("times.json"), serde_json::to_string_pretty(&times)? + "\n")?;
     evaluate::write(&metrics, &target)?;
     Ok(Some(metrics))
 }

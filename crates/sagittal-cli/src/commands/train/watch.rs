@@ -200,7 +200,7 @@ impl Events for Watch<'_> {
 
     fn epoch(&mut self, record: &EpochRecord, network: &Network) {
         self.records.push(record.clone());
-        if !self.on_terminal {
+        if !self.on_terminal || self.messages.has_log() {
             let EpochRecord { epoch, step, training_loss, samples_per_s, .. } = record;
             let validation = record.validation_loss.map_or_else(String::new, |loss| format!(", validation {loss:.3}"));
             let left = match self.budget {
