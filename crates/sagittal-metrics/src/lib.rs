@@ -25,6 +25,7 @@ mod folds;
 mod mask_pair;
 mod nearest_element;
 mod neighbour_codes;
+mod surface;
 
 pub mod bootstrap;
 pub mod lesions;
