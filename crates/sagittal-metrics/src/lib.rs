@@ -28,6 +28,7 @@ mod neighbour_codes;
 mod surface;
 
 pub mod bootstrap;
+pub mod clusters;
 pub mod lesions;
 pub mod metrics_file;
 pub mod overlap;
@@ -45,6 +46,7 @@ pub mod volumes;
 
 pub use bootstrap::{Bootstrap, Interval};
 pub use case::{GRID_TOLERANCE, LabelScore, ScoreOptions, score_case, score_case_with};
+pub use clusters::{ClusterKind, Clusters};
 pub use error::MetricsError;
 pub use lesions::{Lesion, LesionScore};
 pub use mask_pair::{DistanceUnit, MaskPair};
