@@ -1,6 +1,6 @@
 """Writes the golden files of the metrics: what other people's programs say about 240 random pairs of masks.
 
-    pip install numpy==2.4.6 scipy==1.17.1 scikit-image==0.26.0 SimpleITK medpy==0.5.2 monai==1.6.1 surface-distance==0.1 scikit-learn==1.9.1
+    pip install numpy==2.4.6 scipy==1.17.1 scikit-image==0.26.0 SimpleITK==2.5.7 medpy==0.5.2 monai==1.6.1 surface-distance==0.1 scikit-learn==1.9.1
     python tests/reference/metrics.py
 
 `crates/sagittal-metrics/tests/data/{pairs,probabilities,wilcoxon}.txt`. The masks are not stored: both sides draw them by the same

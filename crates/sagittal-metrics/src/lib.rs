@@ -25,8 +25,10 @@ mod folds;
 mod mask_pair;
 mod nearest_element;
 mod neighbour_codes;
+mod surface;
 
 pub mod bootstrap;
+pub mod clusters;
 pub mod effect;
 pub mod lesions;
 pub mod metrics_file;
@@ -47,6 +49,7 @@ pub mod volumes;
 
 pub use bootstrap::{Bootstrap, Interval};
 pub use case::{GRID_TOLERANCE, LabelScore, ScoreOptions, score_case, score_case_with};
+pub use clusters::{ClusterKind, Clusters};
 pub use effect::{Contrast, Effect, Runs};
 pub use error::MetricsError;
 pub use lesions::{Lesion, LesionScore};

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bootstrap, DistanceUnit, LabelScore, MetricsError, PooledProbability, Score, Summary, SurfaceOptions, Variety};
+use crate::{Bootstrap, Clusters, DistanceUnit, LabelScore, MetricsError, PooledProbability, Score, Summary, SurfaceOptions, Variety};
 
 /// Rises when the JSON's meaning changes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -144,6 +144,9 @@ pub struct CaseScore {
     /// The group that it belongs to, where groups were given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// The patient that it is of, where patients are known: intervals then draw patients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient: Option<String>,
     /// Mean Dice of its labels that are defined; `None` if none is.
     pub mean_dice: Option<f64>,
     /// One entry per label, in the order of [`Metrics::labels`].
@@ -162,7 +165,7 @@ pub struct FailedCase {
 impl CaseScore {
     /// A case with the mean over its labels.
     pub fn new(case: impl Into<String>, labels: Vec<LabelScore>) -> Self {
-        Self { case: case.into(), group: None, mean_dice: mean(labels.iter().map(|label| label.dice)), labels }
+        Self { case: case.into(), group: None, patient: None, mean_dice: mean(labels.iter().map(|label| label.dice)), labels }
     }
 }
 
@@ -187,7 +190,7 @@ impl Metrics {
         Self {
             format_version: FORMAT_VERSION,
             region,
-            foreground_dice: Summary::of(cases.iter().map(|case| case.mean_dice), bootstrap),
+            foreground_dice: foreground(&all, bootstrap),
             mean_of_label_means: mean(summary.iter().map(|label| label.dice.mean)),
             groups: groups(&labels, &cases, bootstrap),
             labels,
@@ -235,11 +238,13 @@ impl Metrics {
         const FIRST: [Score; 2] = [Score::Dice, Score::Iou];
         let others: Vec<Score> = self.scores().into_iter().filter(|score| !FIRST.contains(score)).collect();
         let has_groups = self.cases.iter().any(|case| case.group.is_some());
+        let has_patients = self.cases.iter().any(|case| case.patient.is_some());
         let mut text = String::from(
             "case,label,name,dice,iou,true_positive,false_positive,false_negative,true_negative,reference_volume,prediction_volume,volume_unit",
         );
         others.iter().for_each(|score| text += &format!(",{}", score.name()));
-        text += if has_groups { ",group\n" } else { "\n" };
+        text += if has_groups { ",group" } else { "" };
+        text += if has_patients { ",patient\n" } else { "\n" };
         for case in &self.cases {
             for (score, label) in case.labels.iter().zip(&self.labels) {
                 let o = &score.overlap;
@@ -264,6 +269,9 @@ impl Metrics {
                 if has_groups {
                     row.push(csv_field(case.group.as_deref().unwrap_or_default()));
                 }
+                if has_patients {
+                    row.push(csv_field(case.patient.as_deref().unwrap_or_default()));
+                }
                 let _ = writeln!(text, "{}", row.join(","));
             }
         }
@@ -273,16 +281,22 @@ impl Metrics {
 
 /// Every label over these cases.
 fn summaries(labels: &[LabelName], cases: &[&CaseScore], bootstrap: &Bootstrap) -> Vec<LabelSummary> {
+    let clusters = Clusters::of(cases.iter().copied());
     let labels = labels.par_iter().cloned().enumerate();
     let summaries = labels.map(|(idx, label)| {
         let values = |score: Score| cases.iter().map(move |case| score.of(&case.labels[idx]));
         let asked_for: Vec<Score> = Score::all().filter(|&score| values(score).any(|value| value.is_some())).collect();
         let scores: BTreeMap<Score, Summary> =
-            asked_for.into_par_iter().map(|score| (score, Summary::of(values(score), bootstrap))).collect();
-        let of = |score| scores.get(&score).cloned().unwrap_or_else(|| Summary::of(values(score), bootstrap));
+            asked_for.into_par_iter().map(|score| (score, Summary::of_clusters(values(score), &clusters, bootstrap))).collect();
+        let of = |score| scores.get(&score).cloned().unwrap_or_else(|| Summary::of_clusters(values(score), &clusters, bootstrap));
         LabelSummary { label, dice: of(Score::Dice), iou: of(Score::Iou), scores, pooled: None }
     });
     summaries.collect()
+}
+
+/// The mean Dice of each case's labels, over cases.
+fn foreground(cases: &[&CaseScore], bootstrap: &Bootstrap) -> Summary {
+    Summary::of_clusters(cases.iter().map(|case| case.mean_dice), &Clusters::of(cases.iter().copied()), bootstrap)
 }
 
 /// The cases of each group by themselves, by name.
@@ -296,7 +310,7 @@ fn groups(labels: &[LabelName], cases: &[CaseScore], bootstrap: &Bootstrap) -> V
     let summary = |(group, cases): (&str, Vec<&CaseScore>)| GroupSummary {
         group: group.to_owned(),
         n_cases: cases.len(),
-        foreground_dice: Summary::of(cases.iter().map(|case| case.mean_dice), bootstrap),
+        foreground_dice: foreground(&cases, bootstrap),
         summary: summaries(labels, &cases, bootstrap),
     };
     members.into_iter().map(summary).collect()

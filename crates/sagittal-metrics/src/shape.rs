@@ -8,10 +8,7 @@
 use sagittal_image::{Rank, Volume};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    neighbour_codes::share_inside,
-    surface_distance::{corner_codes, surface_size},
-};
+use crate::{surface::Surface, surface_distance::SurfaceElements};
 
 /// The shape of a mask.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,8 +27,8 @@ impl Shape {
         if !mask.voxels().contains(&true) {
             return None;
         }
-        let surface = surface_size(mask, spacing, rank);
-        let cells: f64 = corner_codes(mask, rank).voxels().iter().map(|&code| share_inside(code, rank)).sum();
+        let triangles = Surface::of(mask, spacing, rank, SurfaceElements::Triangles);
+        let (surface, cells) = (triangles.size(), triangles.volume_inside());
         let [z, y, x] = spacing;
         let pi = std::f64::consts::PI;
         let sphericity = match rank {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bootstrap, Interval};
+use crate::{Bootstrap, ClusterKind, Clusters, Interval};
 
 /// The distribution of one score over cases. Whatever is not defined for so few values is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Summarises the defined ones of `values`. NaN counts as not defined.
+    /// Summarises the defined ones of `values`, each of them a case by itself. NaN counts as not defined.
     pub fn of(values: impl IntoIterator<Item = Option<f64>>, bootstrap: &Bootstrap) -> Self {
         let all: Vec<Option<f64>> = values.into_iter().collect();
         let mut sorted: Vec<f64> = all.iter().flatten().copied().filter(|v| !v.is_nan()).collect();
@@ -54,6 +54,19 @@ impl Summary {
             max: sorted.last().copied(),
             mean_interval: bootstrap.mean_interval(&sorted),
         }
+    }
+
+    /// As [`Summary::of`], with an interval for which the cases of each cluster are drawn together.
+    ///
+    /// # Panics
+    /// If there are not as many values as the clusters have cases (a programming error).
+    pub fn of_clusters(values: impl IntoIterator<Item = Option<f64>>, clusters: &Clusters, bootstrap: &Bootstrap) -> Self {
+        let values: Vec<Option<f64>> = values.into_iter().collect();
+        if clusters.kind == ClusterKind::Case {
+            return Self::of(values, bootstrap);
+        }
+        let mean_interval = bootstrap.mean_interval_of_clusters(&clusters.split(&values), clusters.kind);
+        Self { mean_interval, ..Self::of(values, &Bootstrap { n_resamples: 0, ..*bootstrap }) }
     }
 }
 

@@ -29,13 +29,12 @@
 use std::cmp::Ordering;
 
 use rayon::prelude::*;
-use sagittal_image::{Rank, Volume};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     MaskPair,
-    nearest_element::{Known, NearestElement},
-    neighbour_codes::{contour_lengths, surface_areas},
+    nearest_element::{Nearest, NearestElement},
+    surface::{Slice, Surface},
 };
 
 /// What a surface consists of.
@@ -113,7 +112,7 @@ impl SurfaceDistances {
     pub fn between(masks: &MaskPair, elements: SurfaceElements) -> Option<Self> {
         let surface = |mask| Surface::of(mask, masks.spacing, masks.rank, elements);
         let (reference, prediction) = (surface(&masks.reference), surface(&masks.prediction));
-        let (forth, back) = (reference.distances_to(&prediction, masks.spacing), prediction.distances_to(&reference, masks.spacing));
+        let (forth, back) = (distances(&reference, &prediction, masks.spacing), distances(&prediction, &reference, masks.spacing));
         (!forth.is_empty() && !back.is_empty()).then_some(Self { reference_to_prediction: forth, prediction_to_reference: back })
     }
 
@@ -146,77 +145,36 @@ pub fn surface_score(masks: Option<&MaskPair>, options: SurfaceOptions) -> Surfa
     }
 }
 
-/// The surface of `mask`: its size in mm² (in mm in 2-D), by the triangles of marching cubes.
-pub(crate) fn surface_size(mask: &Volume<bool>, spacing: [f64; 3], rank: Rank) -> f64 {
-    let surface = Surface::of(mask, spacing, rank, SurfaceElements::Triangles);
-    surface.grid.voxels().iter().map(|&code| surface.sizes[usize::from(code)]).sum()
-}
-
-/// A grid of codes, and the size of the element that each code stands for; 0 where there is none.
-struct Surface {
-    grid: Volume<u8>,
-    sizes: [f64; 256],
-    /// The code of a place with nothing but inside around it, which is no element, and neither is 0.
-    inside: u8,
-}
-
-impl Surface {
-    fn of(mask: &Volume<bool>, spacing: [f64; 3], rank: Rank, elements: SurfaceElements) -> Self {
-        let [_, y, x] = spacing;
-        match (elements, rank) {
-            (SurfaceElements::Triangles, Rank::Three) => {
-                Self { grid: corner_codes(mask, rank), sizes: surface_areas(spacing), inside: 0b1111_1111 }
-            }
-            (SurfaceElements::Triangles, Rank::Two) => {
-                Self { grid: corner_codes(mask, rank), sizes: contour_lengths([y, x]), inside: 0b1111 }
-            }
-            (SurfaceElements::BorderVoxels, _) => {
-                let mut sizes = [0.0; 256];
-                sizes[1] = 1.0;
-                Self { grid: border_voxels(mask, rank), sizes, inside: 0 }
-            }
-        }
-    }
-
-    fn is_element(&self, code: u8) -> bool {
-        (code != 0) & (code != self.inside)
-    }
-
-    /// The elements with their distances to `other`, sorted; none where `other` has none.
-    fn distances_to(&self, other: &Self, spacing: [f64; 3]) -> Vec<Element> {
-        let nearest = NearestElement::of(&other.grid, spacing, |code| other.is_element(code));
-        let [_, ny, nx] = self.grid.shape();
-        let slices = self.grid.voxels().par_chunks((ny * nx).max(1)).enumerate();
-        let mut elements: Vec<Element> = slices
-            .flat_map_iter(|(z, slice)| {
-                let (mut elements, mut near) = (Vec::new(), None);
-                for (y, row) in slice.chunks(nx).enumerate() {
-                    for (block_idx, block) in row.chunks(BLOCK).enumerate() {
-                        // Most blocks hold no element; to see that is quicker for all of one together.
-                        if !block.iter().fold(false, |any, &code| any | self.is_element(code)) {
-                            continue;
-                        }
-                        for (x, &code) in block.iter().enumerate().filter(|(_, code)| self.is_element(**code)) {
-                            let at = [z, y, block_idx * BLOCK + x];
-                            let distance = nearest.distance(at, near);
-                            near = Some(Known { at, distance });
-                            elements.push(Element { distance, size: self.sizes[usize::from(code)] });
-                        }
-                    }
+/// The elements of `surface` with their distances to `other`, sorted; none where `other` has none.
+fn distances(surface: &Surface, other: &Surface, spacing: [f64; 3]) -> Vec<Element> {
+    let elements_of_other = NearestElement::of(&other.places, spacing);
+    let slices = surface.places.slices.par_iter().enumerate();
+    let of_slice = |(z, slice): (usize, &Slice)| {
+        let mut elements = Vec::with_capacity(slice.len());
+        // Where the elements of this row are and of the last one that has some, and what is nearest to them.
+        let (mut before, mut here): (Vec<(usize, Nearest)>, Vec<(usize, Nearest)>) = (Vec::new(), Vec::new());
+        for (y, (row, codes)) in slice.rows().enumerate().filter(|(_, (row, _))| !row.is_empty()) {
+            let mut beside = 0;
+            for (&x, &code) in row.iter().zip(codes) {
+                // Both rows ascend, so that the nearest one of the row before is never to be looked for backwards.
+                let apart = |i: usize| before.get(i).map(|(at, _)| at.abs_diff(x));
+                while apart(beside + 1).is_some_and(|next| apart(beside).is_some_and(|now| next <= now)) {
+                    beside += 1;
                 }
-                elements
-            })
-            .collect();
-        if elements.first().is_some_and(|element| element.distance.is_infinite()) {
-            return Vec::new();
+                let near = [here.last(), before.get(beside)].map(|known| known.map(|(_, nearest)| nearest.at));
+                let Some(nearest) = elements_of_other.to([z, y, x], near) else { return Vec::new() };
+                here.push((x, nearest));
+                elements.push(Element { distance: nearest.distance, size: surface.sizes[usize::from(code)] });
+            }
+            std::mem::swap(&mut before, &mut here);
+            here.clear();
         }
-        sort(&mut elements);
         elements
-    }
+    };
+    let mut elements: Vec<Element> = slices.flat_map_iter(of_slice).collect();
+    sort(&mut elements);
+    elements
 }
-
-/// Places of a row that are looked at together.
-const BLOCK: usize = 32;
 
 /// By distance, then by size, so that sums do not depend on the order of voxels.
 fn order(a: &Element, b: &Element) -> Ordering {
@@ -261,64 +219,6 @@ fn percentile(elements: &[Element], share: f64) -> Option<f64> {
         sum >= wanted
     });
     reached.or(elements.last()).map(|element| element.distance)
-}
-
-/// The code of every corner, one more of them than voxels along every axis (along y and x in 2-D).
-pub(crate) fn corner_codes(mask: &Volume<bool>, rank: Rank) -> Volume<u8> {
-    let [nz, ny, nx] = mask.shape();
-    let corners_z = if rank == Rank::Two { nz } else { nz + 1 };
-    let row = |z: Option<usize>, y: Option<usize>| {
-        let (z, y) = (z.filter(|z| *z < nz)?, y.filter(|y| *y < ny)?);
-        Some(&mask.voxels()[(z * ny + y) * nx..][..nx])
-    };
-    let mut codes = vec![0_u8; corners_z * (ny + 1) * (nx + 1)];
-    codes.par_chunks_mut((ny + 1) * (nx + 1)).enumerate().for_each(|(z, codes)| {
-        let before_z = if rank == Rank::Two { None } else { z.checked_sub(1) };
-        for (y, codes) in codes.chunks_mut(nx + 1).enumerate() {
-            let before_y = y.checked_sub(1);
-            let rows = [(before_z, before_y, 6), (before_z, Some(y), 4), (Some(z), before_y, 2), (Some(z), Some(y), 0)];
-            for (z, y, bit) in rows {
-                // A voxel stands right of the corner before it and left of the one after it. In two loops, so that both compile to
-                // vector code.
-                let row = row(z, y).unwrap_or_default();
-                codes.iter_mut().zip(row).for_each(|(code, &inside)| *code |= u8::from(inside) << bit);
-                codes[1..].iter_mut().zip(row).for_each(|(code, &inside)| *code |= u8::from(inside) << (bit + 1));
-            }
-        }
-    });
-    Volume::new([corners_z, ny + 1, nx + 1], codes)
-}
-
-/// 1 for every voxel of the mask with a face on its outside.
-fn border_voxels(mask: &Volume<bool>, rank: Rank) -> Volume<u8> {
-    let [nz, ny, nx] = mask.shape();
-    let outside = vec![false; nx];
-    let row = |z: Option<usize>, y: Option<usize>| match (z.filter(|z| *z < nz), y.filter(|y| *y < ny)) {
-        (Some(z), Some(y)) => &mask.voxels()[(z * ny + y) * nx..][..nx],
-        _ => &outside,
-    };
-    let mut border = vec![0_u8; mask.voxels().len()];
-    border.par_chunks_mut((ny * nx).max(1)).enumerate().for_each(|(z, border)| {
-        let mut surrounded = vec![false; nx];
-        for (y, border) in border.chunks_mut(nx.max(1)).enumerate() {
-            let here = row(Some(z), Some(y));
-            // The neighbours along x; the first and the last voxel lack one.
-            surrounded.fill(false);
-            if nx > 2 {
-                let sides = here.iter().zip(&here[2..]);
-                surrounded[1..nx - 1].iter_mut().zip(sides).for_each(|(surrounded, (before, after))| *surrounded = before & after);
-            }
-            let across_y = [row(Some(z), y.checked_sub(1)), row(Some(z), Some(y + 1))];
-            let across_z = [row(z.checked_sub(1), Some(y)), row(Some(z + 1), Some(y))];
-            for neighbours in across_y.iter().chain(across_z.iter().filter(|_| rank == Rank::Three)) {
-                surrounded.iter_mut().zip(*neighbours).for_each(|(surrounded, inside)| *surrounded &= inside);
-            }
-            for ((border, &inside), &surrounded) in border.iter_mut().zip(here).zip(&surrounded) {
-                *border = u8::from(inside & !surrounded);
-            }
-        }
-    });
-    Volume::new(mask.shape(), border)
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Pictures into an animated GIF with one palette.
 //!
 //! Of each frame only the pixels that changed are kept, in the smallest rectangle around them, the others transparent: most of
-//! a training frame never changes. The palette is chosen by NeuQuant (Dekker 1994) from a sample of all frames.
+//! a training frame never changes. The palette is chosen by NeuQuant (Dekker 1994) from the colours of a sample of all frames.
+
+use std::collections::{BTreeMap, HashMap};
 
 use color_quant::NeuQuant;
 use gif::{DisposalMethod, Encoder, Frame, Repeat};
@@ -11,6 +13,10 @@ use crate::{ReportError, canvas::Picture};
 /// One of 256 colours is kept for "unchanged".
 const COLOURS: usize = 255;
 const TRANSPARENT: u8 = 255;
+/// So many of them are the most frequent colours as they are.
+const EXACT: usize = 24;
+/// NeuQuant learns from at least so many colours, over and over where there are fewer.
+const LEARNED_FROM: usize = 60_000;
 /// NeuQuant's speed, 1 (best) to 30.
 const SAMPLING: i32 = 6;
 /// The palette is chosen from this many frames, and from about this many of their pixels.
@@ -90,6 +96,8 @@ fn changes(before: &[u8], after: &[u8], width: usize) -> Frame<'static> {
 
 /// The nearest of 255 colours; found once per colour.
 struct Quantiser {
+    /// Where the colours of the largest areas are.
+    exact: HashMap<[u8; 3], u8>,
     network: NeuQuant,
     palette: Vec<u8>,
 }
@@ -101,16 +109,57 @@ impl Quantiser {
         let sample: Vec<&Picture> = (0..n).map(|i| &pictures[i * (pictures.len() - 1) / (n - 1).max(1)]).collect();
         let n_pixels: usize = sample.iter().map(|picture| picture.pixels().len()).sum();
         let step = (n_pixels / SAMPLED_PIXELS) | 1;
-        let rgba: Vec<u8> = sample.iter().flat_map(|p| p.pixels()).step_by(step).flat_map(|&[r, g, b]| [r, g, b, 255]).collect();
-        let network = NeuQuant::new(SAMPLING, COLOURS, &rgba);
-        let mut palette = network.color_map_rgb();
+        let mut counts: BTreeMap<[u8; 3], usize> = BTreeMap::new();
+        for &pixel in sample.iter().flat_map(|picture| picture.pixels()).step_by(step) {
+            *counts.entry(pixel).or_default() += 1;
+        }
+        // The largest areas keep their very colours: the ground, the text, labels on it.
+        let mut by_count: Vec<([u8; 3], usize)> = counts.iter().map(|(&colour, &n)| (colour, n)).collect();
+        by_count.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
+        let exact: Vec<[u8; 3]> = by_count.iter().take(EXACT).map(|&(colour, _)| colour).collect();
+        // All others count alike, however much of a picture is grey: labels must not turn grey with it.
+        let once: Vec<u8> = counts.keys().flat_map(|&[r, g, b]| [r, g, b, 255]).collect();
+        let network = NeuQuant::new(SAMPLING, COLOURS - EXACT, &once.repeat(LEARNED_FROM.div_ceil(counts.len().max(1))));
+        let mut palette: Vec<u8> = exact.concat();
+        palette.resize(3 * EXACT, 0);
+        palette.extend(network.color_map_rgb());
         palette.resize(3 * (COLOURS + 1), 0);
-        Self { network, palette }
+        let exact = exact.into_iter().zip(0..).collect();
+        Self { exact, network, palette }
     }
 
     fn indices(&self, picture: &Picture) -> Vec<u8> {
-        let mut known = std::collections::HashMap::new();
-        let index = |[r, g, b]: [u8; 3]| self.network.index_of(&[r, g, b, 255]).min(COLOURS - 1) as u8;
+        let mut known: HashMap<[u8; 3], u8> = self.exact.clone();
+        let index = |[r, g, b]: [u8; 3]| (EXACT + self.network.index_of(&[r, g, b, 255])).min(COLOURS - 1) as u8;
         picture.pixels().iter().map(|&colour| *known.entry(colour).or_insert_with(|| index(colour))).collect()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_colours_of_a_small_label_do_not_turn_grey() {
+        // Noise in all greys, and one pixel of a thousand a light or a dark shade of blue.
+        let mut state = 3_u64;
+        let mut next = |n: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % n
+        };
+        let mut picture = Picture::filled(300, 200, [0; 3]);
+        for i in 0..300 * 200 {
+            let grey = next(256) as u8;
+            let colour = if i % 1000 == 0 { [grey / 2 + 28, grey / 2 + 63, grey / 2 + 82] } else { [grey; 3] };
+            picture.put(i % 300, i / 300, colour);
+        }
+        let file = encode(std::slice::from_ref(&picture), Timing { frame_cs: 10, last_cs: 10 }).unwrap();
+        let decoder = image::codecs::gif::GifDecoder::new(std::io::Cursor::new(file)).unwrap();
+        let frame = image::AnimationDecoder::into_frames(decoder).next().unwrap().unwrap();
+        for (expected, found) in picture.pixels().iter().zip(frame.buffer().pixels()) {
+            let farthest = (0..3).map(|channel| expected[channel].abs_diff(found.0[channel])).max().unwrap();
+            assert!(farthest <= 20, "{expected:?} became {found:?}");
+        }
     }
 }

@@ -208,6 +208,10 @@ pub(crate) struct Scoring {
     #[arg(long, value_name = "FILE")]
     pub(crate) groups: Option<PathBuf>,
 
+    /// Which patient each case is of, in the same form: intervals then draw patients, not cases [default: the data set's groups.json]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) patients: Option<PathBuf>,
+
     /// Also score the masks that the best threshold makes of the probabilities: a metrics.json of OTHER cases that it was chosen on
     #[arg(long, value_name = "FILE")]
     pub(crate) threshold_from: Option<PathBuf>,
@@ -236,7 +240,8 @@ fn tolerance(text: &str) -> Result<f64, String> {
                         sagittal compare runA runB --score dice --score hausdorff95 -o comparison.csv\n\n\
                         A file is the metrics.json of `sagittal evaluate -o` or of a training; a folder is one that holds it, or a \
                         run, which stands for the validation cases of all its folds. Only cases that both have are compared. \
-                        Differences are B - A. p values are also corrected for the number of comparisons (Holm).")]
+                        Differences are B - A. p values are also corrected for the number of comparisons (Holm). Where the scores say \
+                        which patient each case is of, the differences of a patient's cases are averaged first, and patients are compared.")]
 pub(crate) struct CompareArgs {
     /// Scores of the first run
     pub(crate) a: PathBuf,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, bail, ensure};
 use sagittal_metrics::{
-    Better, Bootstrap, CaseScore, Interval, Metrics, Score, SignedRank, Summary,
+    Better, Bootstrap, CaseScore, ClusterKind, Clusters, Interval, Metrics, Score, SignedRank, Summary,
     metrics_file::{csv_field, csv_number},
     paired::holm,
 };
@@ -30,6 +30,8 @@ struct Comparison {
     /// Cases of one of the two only, which are not compared.
     only_a: Vec<String>,
     only_b: Vec<String>,
+    /// What is compared: cases, or the means of the cases of a patient (a group).
+    compared: ClusterKind,
     rows: Vec<Row>,
 }
 
@@ -39,6 +41,7 @@ struct Row {
     label: u16,
     name: String,
     score: Score,
+    n_cases: usize,
     mean_a: Option<f64>,
     mean_b: Option<f64>,
     /// B - A, over cases in which both have the score.
@@ -137,35 +140,45 @@ fn compare(args: &CompareArgs, a: &Metrics, b: &Metrics, asked_for: &[Score], bo
     if let Some(lacking) = scores.iter().find(|score| !has(**score)) {
         bail!("no case has {} in both runs; evaluate both so that it is scored", lacking.name());
     }
+    // Either run may know whose the cases are.
+    let clusters = match Clusters::of(pairs.iter().map(|(a, _)| *a)) {
+        Clusters { kind: ClusterKind::Case, .. } => Clusters::of(pairs.iter().map(|(_, b)| *b)),
+        clusters => clusters,
+    };
     let mut rows = Vec::new();
     for score in scores {
         for (idx, label) in a.labels.iter().enumerate() {
-            let both = pairs.iter().filter_map(|(a, b)| Some((score.of(&a.labels[idx])?, score.of(&b.labels[idx])?)));
-            let both: Vec<(f64, f64)> = both.collect();
+            let both = |(a, b): &(&CaseScore, &CaseScore)| Some((score.of(&a.labels[idx])?, score.of(&b.labels[idx])?));
+            let of_cases: Vec<Option<(f64, f64)>> = pairs.iter().map(both).collect();
+            let both: Vec<(f64, f64)> = of_cases.iter().flatten().copied().collect();
             // What should be near zero is compared by how far it is from it.
             let distance = |value: f64| if score.better() == Better::NearZero { value.abs() } else { value };
-            let differences: Vec<f64> = both.iter().map(|(a, b)| distance(*b) - distance(*a)).collect();
-            let summary = Summary::of(differences.iter().copied().map(Some), bootstrap);
+            let differences: Vec<Option<f64>> = of_cases.iter().map(|pair| pair.map(|(a, b)| distance(b) - distance(a))).collect();
+            let summary = Summary::of_clusters(differences.iter().copied(), &clusters, bootstrap);
             let mean = |of: fn(&(f64, f64)) -> f64| {
                 (!both.is_empty()).then(|| both.iter().map(|pair| distance(of(pair))).sum::<f64>() / both.len() as f64)
             };
+            // Cases of one patient are alike, and would make the test too sure.
+            let of_clusters = clusters.split(&differences);
+            let of_clusters: Vec<f64> = of_clusters.iter().map(|values| values.iter().sum::<f64>() / values.len() as f64).collect();
             rows.push(Row {
                 label: label.value,
                 name: label.name.clone(),
                 score,
+                n_cases: both.len(),
                 mean_a: mean(|pair| pair.0),
                 mean_b: mean(|pair| pair.1),
                 mean_difference: summary.mean,
                 median_difference: summary.median,
                 difference_interval: summary.mean_interval,
-                test: SignedRank::of(&differences),
+                test: SignedRank::of(&of_clusters),
                 p_value_holm: None,
             });
         }
     }
     let p_values: Vec<Option<f64>> = rows.iter().map(|row| row.test.p_value).collect();
     rows.iter_mut().zip(holm(&p_values)).for_each(|(row, p)| row.p_value_holm = p);
-    Ok(Comparison { format_version: 1, a: path_a.to_string(), b: path_b.to_string(), only_a, only_b, rows })
+    Ok(Comparison { format_version: 1, a: path_a.to_string(), b: path_b.to_string(), only_a, only_b, compared: clusters.kind, rows })
 }
 
 fn names(metrics: &Metrics) -> String {
@@ -214,6 +227,11 @@ fn in_words(comparison: &Comparison, a: &Metrics) -> String {
     titles.into_iter().for_each(|(i, title)| lines[i] = title);
     text += &lines.join("\n");
     text += "\n\np: Wilcoxon's signed-rank test, two-sided; p Holm: corrected for all rows\n";
+    if comparison.compared != ClusterKind::Case {
+        let compared = comparison.compared.name();
+        text += &format!("n: {compared}; the test compares the mean differences of their cases,\n");
+        text += &format!("   and intervals draw {compared} with all of their cases\n");
+    }
     text += "effect: rank-biserial correlation, -1 (B always lower) to +1 (always higher)\n";
     text
 }
@@ -228,7 +246,7 @@ fn write(comparison: &Comparison, file: &Path) -> anyhow::Result<()> {
 
 fn as_csv(comparison: &Comparison) -> String {
     let mut text = String::from(
-        "score,label,name,n,n_equal,mean_a,mean_b,mean_difference,median_difference,interval_low,interval_high,p_value,p_value_holm,rank_biserial\n",
+        "score,label,name,n_cases,n,n_equal,mean_a,mean_b,mean_difference,median_difference,interval_low,interval_high,p_value,p_value_holm,rank_biserial\n",
     );
     for row in &comparison.rows {
         let interval = row.difference_interval.as_ref();
@@ -245,7 +263,8 @@ fn as_csv(comparison: &Comparison) -> String {
         ];
         let numbers: Vec<String> = numbers.into_iter().map(csv_number).collect();
         let (n, n_equal) = (row.test.n, row.test.n_equal);
-        text += &format!("{},{},{},{n},{n_equal},{}\n", row.score.name(), row.label, csv_field(&row.name), numbers.join(","));
+        text +=
+            &format!("{},{},{},{},{n},{n_equal},{}\n", row.score.name(), row.label, csv_field(&row.name), row.n_cases, numbers.join(","));
     }
     text
 }

@@ -53,15 +53,17 @@ pub(crate) fn evaluate(args: &EvaluateArgs, messages: &Messages) -> anyhow::Resu
         WrongUse::if_file(folder)?;
     }
     let truth = Truth::about(&args.reference, args.labels.as_deref())?;
-    let Pairing { pairs, mut failed, unused } = pairs::find(&args.predictions, &args.reference, &truth)?;
+    let Pairing { mut pairs, mut failed, unused } = pairs::find(&args.predictions, &args.reference, &truth)?;
     for path in &unused {
         messages.say(format_args!("note: {} has no reference and is not scored", path.display()));
     }
     let regions = Regions::choose(&args.scoring, &pairs)?;
-    let values::Found { labels, only } = match &truth.labels {
-        Some(declared) => values::Found { labels: declared.clone(), only: None },
+    let values::Found { labels, only, refused } = match &truth.labels {
+        Some(declared) => values::Found { labels: declared.clone(), only: None, refused: Vec::new() },
         None => values::labels_found(&pairs, messages)?,
     };
+    pairs.retain(|pair| !refused.iter().any(|failed| failed.case == pair.case));
+    failed.extend(refused);
     let n_with = pairs.iter().filter(|pair| probabilities::file_of(pair).is_file()).count();
     if n_with > 0 && n_with < pairs.len() {
         messages.say(format_args!(
@@ -88,7 +90,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, messages: &Messages) -> anyhow::Resu
         first.unwrap_or_else(|| Metrics::new(setup.structures.names(), setup.regions.main, Vec::new(), Vec::new(), &bootstrap));
     metrics.failed = failed;
     metrics.beside = ways.collect();
-    setup.note_unknown_groups(&metrics, messages);
+    setup.note_unknown(&metrics, messages);
     if let Some(folder) = &args.output {
         write(&metrics, folder)?;
     }
@@ -172,14 +174,15 @@ fn score_all(pairs: &[Pair], setup: &Setup, only: Option<[LabelMap; 2]>, message
 fn score(pair: &Pair, setup: &Setup, only: &Mutex<Option<[LabelMap; 2]>>, pool: &Pool) -> anyhow::Result<(Vec<Scored>, DistanceUnit)> {
     let before = only.lock().unwrap_or_else(PoisonError::into_inner).take();
     let [prediction, reference] = match before {
+        // The labels are the values that they were found to hold.
         Some(maps) => maps,
         None => {
-            let (prediction, reference) = rayon::join(|| io::read_label_map(&pair.prediction), || io::read_label_map(&pair.reference));
-            [prediction?, reference?]
+            let read = |path, is_truth| checked(path, io::read_label_map(path)?, &setup.truth, &setup.labels, is_truth);
+            let (prediction, reference) = rayon::join(|| read(&pair.prediction, false), || read(&pair.reference, true));
+            let reference = reference?;
+            [prediction?, reference]
         }
     };
-    let reference = checked(&pair.reference, reference, &setup.truth, &setup.labels, true)?;
-    let prediction = checked(&pair.prediction, prediction, &setup.truth, &setup.labels, false)?;
     pairs::on_grid_of(&pair.reference, &reference.geometry, &pair.prediction, &prediction.geometry)?;
     let second =
         pair.second.as_deref().map(|path| checked(path, io::read_label_map(path)?, &setup.truth, &setup.labels, true)).transpose()?;
@@ -194,8 +197,8 @@ fn score(pair: &Pair, setup: &Setup, only: &Mutex<Option<[LabelMap; 2]>>, pool: 
         let Some(map) = map else { continue };
         for (region, inside) in &insides {
             let labels = setup.structures.score(map, &reference, inside.as_ref(), setup.options)?;
-            let group = setup.groups.as_ref().and_then(|groups| groups.get(&pair.case).cloned());
-            scored.push(Scored { subject, region: *region, score: CaseScore { group, ..CaseScore::new(&pair.case, labels) } });
+            let (group, patient) = (setup.groups.as_ref().and_then(|groups| groups.get(&pair.case).cloned()), setup.patient_of(pair));
+            scored.push(Scored { subject, region: *region, score: CaseScore { group, patient, ..CaseScore::new(&pair.case, labels) } });
         }
     }
     let ranked = probabilities::rank(pair, &reference, &setup.structures, &insides)?;

@@ -217,6 +217,95 @@ fn regions_and_groups_are_what_was_given() {
 }
 
 #[test]
+fn intervals_draw_patients_where_they_are_known() {
+    let place = tempfile::tempdir().unwrap();
+    // Three cases each of three patients, which are alike.
+    let cases = (0..9).map(|i| (format!("c{i}"), ["p", "q", "r"][i / 3], 3 + i / 3));
+    let mut patients = String::from("case,patient\n");
+    for (case, patient, side) in cases {
+        write_cube(&place.path().join(format!("p/{case}.nii.gz")), side);
+        write_cube(&place.path().join(format!("r/{case}.nii.gz")), 5);
+        patients += &format!("{case},{patient}\n");
+    }
+    let at = "/summary/0/dice/mean_interval";
+    let width = |json: &serde_json::Value| number(json, &format!("{at}/high")) - number(json, &format!("{at}/low"));
+    let method = |json: &serde_json::Value| json.pointer(&format!("{at}/method")).unwrap().as_str().unwrap().to_owned();
+    let by_case = sagittal(place.path(), &["evaluate", "p", "r", "--json"]).exits(0).json();
+    assert!(method(&by_case).contains("over cases"));
+    fs::write(place.path().join("patients.csv"), &patients).unwrap();
+    let words = ["evaluate", "p", "r", "--patients", "patients.csv", "-o", "scores"];
+    sagittal(place.path(), &words).exits(0).prints("95 % interval: percentile bootstrap over 3 patients with all of their cases");
+    let by_patient: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(place.path().join("scores/metrics.json")).unwrap()).unwrap();
+    // Of three patients every way to draw them occurs: the limits are the worst patient and the best one.
+    let dice = [27.0, 64.0].map(|n: f64| 2.0 * n / (n + 125.0));
+    assert!((number(&by_patient, &format!("{at}/low")) - dice[0]).abs() < 1e-12);
+    assert!((number(&by_patient, &format!("{at}/high")) - 1.0).abs() < 1e-12);
+    assert!(width(&by_patient) > 1.3 * width(&by_case));
+    assert!(fs::read_to_string(place.path().join("scores/metrics.csv")).unwrap().lines().nth(1).unwrap().ends_with(",p"));
+    // A group of too few says nothing of others; of five it does.
+    fs::write(place.path().join("groups.csv"), &patients).unwrap();
+    let groups = |file: &str| sagittal(place.path(), &["evaluate", "p", "r", "--groups", file, "--json"]).exits(0).json();
+    assert!(method(&groups("groups.csv")).contains("over cases"));
+    let five: String = (0..9).map(|i| format!("c{i},hospital {}\n", i % 5)).collect();
+    fs::write(place.path().join("five.csv"), five).unwrap();
+    assert!(method(&groups("five.csv")).contains("over 5 groups"));
+    // Paired: three patients, each of them worse.
+    for case in 0..9 {
+        write_cube(&place.path().join(format!("worse/c{case}.nii.gz")), 2 + case / 3);
+    }
+    sagittal(place.path(), &["evaluate", "worse", "r", "-o", "b"]).exits(0);
+    let call = sagittal(place.path(), &["compare", "scores", "b", "--score", "dice", "--json"]).exits(0);
+    let json = call.json();
+    assert_eq!((&json["compared"], &json["rows"][0]["n_cases"], &json["rows"][0]["test"]["n"]), (&"patient".into(), &9.into(), &3.into()));
+    assert_eq!(json["rows"][0]["test"]["p_value"], 0.25);
+    sagittal(place.path(), &["compare", "scores", "b", "--score", "dice"])
+        .exits(0)
+        .prints("n: patients; the test compares the mean differences");
+    // A name that is not there shows.
+    fs::write(place.path().join("patients.csv"), patients.replace("c0,", "d0,")).unwrap();
+    let words = ["evaluate", "p", "r", "--patients", "patients.csv"];
+    sagittal(place.path(), &words)
+        .exits(0)
+        .says("case c0 is of no patient that was named")
+        .says("the patients name case d0, which is not scored");
+}
+
+#[test]
+fn a_data_set_that_names_patients_has_its_intervals_by_patient() {
+    let place = two_folders();
+    fs::create_dir_all(place.path().join("set/labelsTr")).unwrap();
+    for case in ["a", "b"] {
+        write_image(&place.path().join(format!("set/imagesTr/{case}_0000.nii.gz")), 0);
+        fs::copy(place.path().join(format!("r/{case}.nii.gz")), place.path().join(format!("set/labelsTr/{case}.nii.gz"))).unwrap();
+    }
+    let description = r#"{"channel_names": {"0": "T1"}, "file_ending": ".nii.gz", "labels": {"background": 0, "cube": 1, "corner": 2}}"#;
+    fs::write(place.path().join("set/dataset.json"), description).unwrap();
+    fs::write(place.path().join("set/groups.json"), r#"{"a": "P", "b": "Q"}"#).unwrap();
+    sagittal(place.path(), &["evaluate", "p", "set/labelsTr"]).exits(0).prints("over 2 patients with all of their cases");
+    // Of one patient alone nothing can be said.
+    fs::write(place.path().join("set/groups.json"), r#"{"a": "P", "b": "P"}"#).unwrap();
+    let json = sagittal(place.path(), &["evaluate", "p", "set/labelsTr", "--json"]).exits(0).json();
+    assert!(json.pointer("/summary/0/dice/mean_interval").unwrap().is_null());
+}
+
+#[test]
+fn an_image_is_not_taken_for_a_label_map() {
+    let place = two_folders();
+    let grey = Volume::new([8; 3], (0..512u16).map(|i| i * 37 % 101).collect());
+    io::write_label_map(&place.path().join("p/a.nii.gz"), &grey, &Geometry::volume([8; 3], [1.0; 3]), &Default::default()).unwrap();
+    let call = sagittal(place.path(), &["evaluate", "p", "r"]).exits(1).prints("1 cases scored, 1 failed");
+    call.prints("a: p/a.nii.gz looks like an image, not like labels: 101 different values");
+    // Many labels that make up structures are scored, and it is said that nobody named them.
+    let many = Volume::new([8; 3], (0..512u16).map(|i| i / 16).collect());
+    for folder in ["p", "r"] {
+        let path = place.path().join(folder).join("a.nii.gz");
+        io::write_label_map(&path, &many, &Geometry::volume([8; 3], [1.0; 3]), &Default::default()).unwrap();
+    }
+    sagittal(place.path(), &["evaluate", "p", "r"]).exits(0).says("note: nobody declared labels; the 31 values found are scored as labels");
+}
+
+#[test]
 fn a_folder_that_is_a_file_is_refused_before_the_work_and_stays() {
     let place = two_folders();
     fs::write(place.path().join("scores"), "precious").unwrap();

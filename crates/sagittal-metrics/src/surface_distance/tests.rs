@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use sagittal_image::{Rank, Volume};
+
 use super::*;
 
 fn ball(shape: [usize; 3], spacing: [f64; 3], radius: f64, offset: f64) -> Volume<bool> {

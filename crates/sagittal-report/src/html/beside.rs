@@ -11,7 +11,10 @@ pub(super) fn side_by_side(page: &mut String, metrics: &Metrics) {
     if metrics.beside.is_empty() {
         return;
     }
-    head(page, "Side by side", &["Scored", "ROC AUC", "Dice (F1)", "Accuracy", "Sensitivity", "Specificity"]);
+    // The voxels of several networks' folds are not ranked together: their cases are averaged.
+    let of_cases = metrics.summary.iter().any(|label| label.pooled.is_none() && label.scores.contains_key(&Score::RocAuc));
+    let auc = if of_cases { "ROC AUC, mean" } else { "ROC AUC" };
+    head(page, "Side by side", &["Scored", auc, "Dice (F1)", "Accuracy", "Sensitivity", "Specificity"]);
     let main = std::iter::once((Subject::Prediction, metrics));
     for (subject, scored) in main.chain(metrics.beside.iter().map(|beside| (beside.subject, &beside.metrics))) {
         let who = match subject {
@@ -25,7 +28,8 @@ pub(super) fn side_by_side(page: &mut String, metrics: &Metrics) {
         };
         for label in &scored.summary {
             let of = if scored.summary.len() > 1 { format!("{}: ", label.label.name) } else { String::new() };
-            let auc = label.pooled.as_ref().and_then(|pooled| pooled.score.roc_auc);
+            let pooled = label.pooled.as_ref().and_then(|pooled| pooled.score.roc_auc);
+            let auc = if of_cases { mean(label, Score::RocAuc) } else { pooled };
             let means = [Score::Dice, Score::Accuracy, Score::Sensitivity, Score::Specificity].map(|of| mean(label, of));
             let cells: Vec<String> = std::iter::once(auc).chain(means).map(score).collect();
             row(page, &format!("{of}{who}, {region}"), &cells);

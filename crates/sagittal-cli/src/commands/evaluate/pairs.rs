@@ -25,6 +25,19 @@ pub(crate) struct Pair {
     pub(crate) region: Option<PathBuf>,
     /// A second observer's labels, where the reference is the first one's.
     pub(crate) second: Option<PathBuf>,
+    /// The patient that the data set says the case is of.
+    pub(crate) patient: Option<String>,
+}
+
+impl Pair {
+    /// A pair, with the field of view, the second observer's labels and the patient, as far as the data set has them.
+    fn of(case: String, prediction: PathBuf, reference: PathBuf, truth: &Truth) -> Self {
+        let known = truth.case_of(&reference);
+        let is_reference = |path: &Path| path.canonicalize().ok() == reference.canonicalize().ok();
+        let second = known.and_then(|known| known.second_labels.clone()).filter(|second| !is_reference(second));
+        let (region, patient) = (known.and_then(|known| known.region.clone()), known.and_then(|known| known.group.clone()));
+        Self { case, prediction, reference, region, second, patient }
+    }
 }
 
 /// All pairs, and what found no partner.
@@ -42,8 +55,7 @@ pub(crate) fn find(predictions: &Path, reference: &Path, truth: &Truth) -> anyho
     match (predictions.is_dir(), reference.is_dir()) {
         (true, true) => pair_folders(predictions, reference, truth),
         (false, false) => {
-            let (region, second) = beside(reference, truth);
-            let pair = Pair { case: name(predictions), prediction: predictions.into(), reference: reference.into(), region, second };
+            let pair = Pair::of(name(predictions), predictions.into(), reference.into(), truth);
             Ok(Pairing { pairs: vec![pair], ..Pairing::default() })
         }
         (true, false) => Err(different_kinds(predictions, reference).into()),
@@ -65,8 +77,7 @@ fn pair_folders(predictions: &Path, reference: &Path, truth: &Truth) -> anyhow::
         let prediction = predicted.remove(&case).unwrap_or_default();
         match (&reference[..], &prediction[..]) {
             ([reference], [prediction]) => {
-                let (region, second) = beside(reference, truth);
-                pairing.pairs.push(Pair { case, prediction: prediction.clone(), reference: reference.clone(), region, second });
+                pairing.pairs.push(Pair::of(case, prediction.clone(), reference.clone(), truth));
             }
             ([_], []) => {
                 let reason = format!("has no prediction; expected {case} with an image's extension in {}", predictions.display());
@@ -81,13 +92,6 @@ fn pair_folders(predictions: &Path, reference: &Path, truth: &Truth) -> anyhow::
     }
     pairing.unused = predicted.into_values().flatten().collect();
     Ok(pairing)
-}
-
-/// The field of view and the second observer's labels of a reference, as far as the data set has them.
-fn beside(reference: &Path, truth: &Truth) -> (Option<PathBuf>, Option<PathBuf>) {
-    let Some(case) = truth.case_of(reference) else { return (None, None) };
-    let is_reference = |path: &Path| path.canonicalize().ok() == reference.canonicalize().ok();
-    (case.region.clone(), case.second_labels.clone().filter(|second| !is_reference(second)))
 }
 
 /// The image files of a folder by the case that they belong to.

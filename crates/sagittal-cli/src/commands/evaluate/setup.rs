@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, bail};
 use sagittal_data::Label;
-use sagittal_metrics::{LabelName, Metrics, ScoreOptions, SurfaceElements, SurfaceOptions};
+use sagittal_metrics::{CaseScore, LabelName, Metrics, ScoreOptions, SurfaceElements, SurfaceOptions};
 
 use super::{pairs::Pair, regions::Regions, structures::Structures, truth::Truth};
 use crate::{
@@ -12,6 +12,9 @@ use crate::{
     messages::Messages,
     outcome::WrongUse,
 };
+
+/// The name of what each case belongs to.
+type Named = BTreeMap<String, String>;
 
 /// Everything that all cases are scored by.
 #[derive(Debug)]
@@ -24,7 +27,9 @@ pub(crate) struct Setup {
     pub(crate) structures: Structures,
     pub(crate) options: ScoreOptions,
     /// The group of each case.
-    pub(crate) groups: Option<BTreeMap<String, String>>,
+    pub(crate) groups: Option<Named>,
+    /// The patient of each case, where the user named them.
+    pub(crate) patients: Option<Named>,
     /// Per label, a threshold of its probability that was chosen on other cases.
     pub(crate) thresholds: BTreeMap<u16, f64>,
 }
@@ -40,30 +45,45 @@ impl Setup {
         let options = ScoreOptions { surface, lesions: scoring.lesions, vessels: scoring.vessels };
         let plain: Vec<Label> = labels.iter().map(|label| Label { value: label.value, name: label.name.clone() }).collect();
         let structures = Structures::of(&plain, &truth.regions);
-        let groups = scoring.groups.as_deref().map(read_groups).transpose()?;
+        let groups = scoring.groups.as_deref().map(|file| read_groups(file, "groups")).transpose()?;
+        let patients = scoring.patients.as_deref().map(|file| read_groups(file, "patients")).transpose()?;
         let thresholds = match &scoring.threshold_from {
             Some(file) => read_thresholds(file, &labels, pairs)?,
             None => BTreeMap::new(),
         };
-        Ok(Self { truth, regions, labels, structures, options, groups, thresholds })
+        Ok(Self { truth, regions, labels, structures, options, groups, patients, thresholds })
     }
 
-    /// Says which cases belong to no group: a misspelt name would otherwise leave a case out in silence.
-    pub(crate) fn note_unknown_groups(&self, metrics: &Metrics, messages: &Messages) {
-        let Some(groups) = &self.groups else { return };
-        for case in metrics.cases.iter().filter(|case| case.group.is_none()) {
-            messages.say(format_args!("note: case {} is in no group", case.case));
+    /// The patient of a pair's case: the one that the user named, or else the data set's.
+    pub(crate) fn patient_of(&self, pair: &Pair) -> Option<String> {
+        match &self.patients {
+            Some(patients) => patients.get(&pair.case).cloned(),
+            None => pair.patient.clone(),
         }
-        for case in groups.keys().filter(|case| !metrics.cases.iter().any(|scored| scored.case == **case)) {
-            messages.say(format_args!("note: the groups name case {case}, which is not scored"));
+    }
+
+    /// Says which cases belong to no group, or are of no patient: a misspelt name would otherwise leave a case out in silence.
+    pub(crate) fn note_unknown(&self, metrics: &Metrics, messages: &Messages) {
+        let lacking: [(&Option<Named>, &str, &str, fn(&CaseScore) -> bool); 2] = [
+            (&self.groups, "groups", "is in no group", |case| case.group.is_none()),
+            (&self.patients, "patients", "is of no patient that was named; it counts as one of its own", |case| case.patient.is_none()),
+        ];
+        for (named, what, finding, lacks) in lacking {
+            let Some(named) = named else { continue };
+            for case in metrics.cases.iter().filter(|case| lacks(case)) {
+                messages.say(format_args!("note: case {} {finding}", case.case));
+            }
+            for case in named.keys().filter(|case| !metrics.cases.iter().any(|scored| scored.case == **case)) {
+                messages.say(format_args!("note: the {what} name case {case}, which is not scored"));
+            }
         }
     }
 }
 
-/// Reads the group of each case: a JSON object, or rows `case,group` with or without that heading.
-fn read_groups(file: &Path) -> anyhow::Result<BTreeMap<String, String>> {
-    WrongUse::unless_exists(file, "the groups of cases, as JSON or CSV")?;
-    let act = || format!("reading groups from {}", file.display());
+/// Reads the group (or patient) of each case: a JSON object, or rows `case,group` with or without that heading.
+fn read_groups(file: &Path, what: &str) -> anyhow::Result<Named> {
+    WrongUse::unless_exists(file, &format!("the {what} of cases, as JSON or CSV"))?;
+    let act = || format!("reading {what} from {}", file.display());
     let text = std::fs::read_to_string(file).with_context(act)?;
     if text.trim_start().starts_with('{') {
         return serde_json::from_str(&text).context("expected an object such as {\"case_1\": \"hospital A\"}").with_context(act);
@@ -73,7 +93,7 @@ fn read_groups(file: &Path) -> anyhow::Result<BTreeMap<String, String>> {
         let clean = |text: &str| text.trim().trim_matches('"').to_owned();
         match line.split(&[',', ';', '\t'][..]).map(clean).collect::<Vec<_>>().as_slice() {
             [only] if only.is_empty() => {}
-            [case, group] if number == 0 && case.eq_ignore_ascii_case("case") && group.eq_ignore_ascii_case("group") => {}
+            [case, group] if number == 0 && case.eq_ignore_ascii_case("case") && is_heading(group) => {}
             [case, group] => {
                 if let Some(other) = groups.insert(case.clone(), group.clone()).filter(|other| other != group) {
                     bail!("{} names case {case} twice, in group {other} and in group {group}; leave one of them", file.display());
@@ -83,6 +103,10 @@ fn read_groups(file: &Path) -> anyhow::Result<BTreeMap<String, String>> {
         }
     }
     Ok(groups)
+}
+
+fn is_heading(text: &str) -> bool {
+    ["group", "patient"].iter().any(|heading| text.eq_ignore_ascii_case(heading))
 }
 
 /// The best thresholds that were found on the cases of another evaluation.
@@ -113,9 +137,10 @@ mod tests {
     fn groups_are_read_from_json_and_csv() {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("groups");
-        let cases: [(&str, Result<usize, &str>); 7] = [
+        let cases: [(&str, Result<usize, &str>); 8] = [
             ("{\"a\": \"east\", \"b\": \"west\"}", Ok(2)),
             ("case,group\na,east\nb,west\n", Ok(2)),
+            ("Case,Patient\na,east\nb,west\n", Ok(2)),
             ("\u{feff}a;east\r\n\"b\";\"west\"\r\n\r\n", Ok(2)),
             ("", Ok(0)),
             ("a,east,1\n", Err("line 1")),
@@ -124,7 +149,7 @@ mod tests {
         ];
         for (text, expected) in cases {
             std::fs::write(&file, text).unwrap();
-            match (read_groups(&file).map_err(|error| format!("{error:#}")), expected) {
+            match (read_groups(&file, "groups").map_err(|error| format!("{error:#}")), expected) {
                 (Ok(found), Ok(n)) => assert!(found.len() == n && (n == 0 || found["b"] == "west"), "{text}: {found:?}"),
                 (Err(found), Err(part)) => assert!(found.contains(part), "{text}: {found}"),
                 (found, _) => panic!("{text}: {found:?}"),

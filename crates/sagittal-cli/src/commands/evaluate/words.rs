@@ -231,6 +231,10 @@ fn groups(metrics: &Metrics) -> String {
 
 fn notes(metrics: &Metrics) -> String {
     let mut text = String::new();
+    if let Some(interval) = metrics.summary.iter().find_map(|label| label.dice.mean_interval.as_ref()) {
+        let line = format!("95 % interval: {}", interval.method);
+        text += &format!("\n{}\n", if line.chars().count() > 80 { line.replacen(", ", ",\n  ", 1) } else { line });
+    }
     let n_undefined: usize = metrics.summary.iter().map(|label| label.dice.n_undefined).sum();
     if n_undefined > 0 {
         text += &format!("\n{n_undefined} scores are not defined, because both masks are empty, and are left out\n");

@@ -107,7 +107,7 @@ pub(super) fn score(
                 None => beside.push((subject, region, vec![score])),
             }
         }
-        Ok(CaseScore::new(id, scores))
+        Ok(CaseScore { patient: case.group.clone(), ..CaseScore::new(id, scores) })
     };
     let (mut scores, mut failed) = (Vec::new(), Vec::new());
     {
@@ -169,7 +169,7 @@ fn otherwise(
         // The first of the prediction's is the main one.
         for (region, inside) in insides.iter().skip(usize::from(subject == Subject::Prediction)) {
             let scores = structures.score(map, reference, inside.as_ref(), wanted)?;
-            ways.push((subject, *region, CaseScore::new(&case.id, scores)));
+            ways.push((subject, *region, CaseScore { patient: case.group.clone(), ..CaseScore::new(&case.id, scores) }));
         }
     }
     Ok(ways)
