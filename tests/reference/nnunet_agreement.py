@@ -8,11 +8,12 @@ A folder with a `postprocessing.json` beside its plans is post-processed by `nnU
 `ensemble` holds two models, `model/a` and `model/b`, whose probabilities `nnUNetv2_ensemble` averages (timed).
 
 Both programs write labels and probabilities, or labels alone with --labels-only. Times are those of the whole commands, start-up included; import is not
-counted, it is done once. Memory is the largest resident size of any one process of a command (`wait4`), which favours nnU-Net: it works in
+counted, it is done once. CPU is what all processes of a command took of the processor, which other work on the machine hardly changes. Memory is the largest resident size of any one process of a command (`wait4`), which favours nnU-Net: it works in
 several at a time.
 
-nnU-Net adds logits up, divides and resamples them in float16. With --exact it is run once more with float32 instead (`torch.half` replaced; the
-weights of the tiles stay those of float16), so that what float16 does can be told from what we do: `exact` columns compare with that run.
+nnU-Net adds logits up, divides and resamples them in float16, and so does Sagittal with models imported from it. With --exact nnU-Net is run once more
+with float32 instead (`torch.half` replaced; the weights of the tiles stay those of float16): the `exact` columns compare with that run, and are
+meant for --logits float32.
 
 Columns: voxels; those whose label differs; the part that agrees; of those that differ the largest margin between nnU-Net's own two
 largest probabilities (of regions: the distance from one half); the largest difference of a label's volume; largest and mean difference of probabilities.
@@ -44,9 +45,9 @@ module.predict_entry_point_modelfolder()
 
 
 def run(*commands, log):
-    """Wall time in seconds and the largest resident size in MB of commands that follow each other."""
+    """Wall time in seconds, processor time in seconds and the largest resident size in MB of commands that follow each other."""
     env = os.environ | {name: "/tmp" for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
-    start, largest = time.monotonic(), 0
+    start, before, largest = time.monotonic(), os.times(), 0
     for command in commands:
         with open(log, "w") as file:
             process = subprocess.Popen(["/usr/bin/env", *map(str, command)], stdout=file, stderr=file, env=env)
@@ -54,7 +55,9 @@ def run(*commands, log):
         if status:
             sys.exit(f"{' '.join(map(str, command))} failed:\n{Path(log).read_text()[-3000:]}")
         largest = max(largest, usage.ru_maxrss / 1024)
-    return time.monotonic() - start, largest
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return time.monotonic() - start, cpu, largest
 
 
 def predicts(model, inputs, output, options, *more, program=(BIN / "nnUNetv2_predict_from_modelfolder",)):
@@ -115,16 +118,20 @@ def main():
     parser.add_argument("--plain", action="store_true", help="without mirroring")
     parser.add_argument("--exact", action="store_true", help="compare with nnU-Net in float32 as well")
     parser.add_argument("--labels-only", action="store_true", help="no probabilities: what most people run, for times")
+    parser.add_argument("--logits", choices=["float16", "float32"], default="float16", help="as the models are imported")
+    parser.add_argument("--reuse", action="store_true", help="nnU-Net's predictions of an earlier run in --keep, where there are any; not timed")
     parser.add_argument("--keep", type=Path, default=Path("/tmp/nnunet_agreement"))
     options = parser.parse_args()
     heads = "voxels | differ | agree % | margin | volume % | p max | p mean"
     exact = " | exact: " + heads.replace(" | ", " | exact: ") if options.exact else ""
-    columns = f"model | cases | {heads} | nnU-Net s | Sagittal s | ratio | nnU-Net MB | Sagittal MB | ratio{exact}"
+    columns = f"model | cases | {heads} | nnU-Net s | Sagittal s | ratio | nnU-Net CPU s | Sagittal CPU s | ratio | nnU-Net MB | Sagittal MB | ratio{exact}"
     print(f"| {columns} |\n|{'---|' * (columns.count('|') + 1)}", flush=True)
     for folder in options.folders:
         out = options.keep / (folder.name + ("-plain" if options.plain else ""))
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir(parents=True)
+        for old in out.glob("*"):
+            if not (options.reuse and old.name.startswith(("theirs", "exact"))):
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
+        out.mkdir(parents=True, exist_ok=True)
         try:
             print(f"| {folder.name} | {compare(folder, out, options)} |", flush=True)
         except (SystemExit, AssertionError) as error:
@@ -138,7 +145,7 @@ def compare(folder, out, options):
     imported = []
     for part in parts:
         imported.append(out / f"imported_{part.name}")
-        subprocess.run([options.sagittal, "import", "nnunet", part, "-o", imported[-1]], check=True, capture_output=True)
+        subprocess.run([options.sagittal, "import", "nnunet", part, "-o", imported[-1], "--logits", options.logits], check=True, capture_output=True)
     ours = [options.sagittal, "predict", *imported, inputs, "-o", out / "ours", *flags]
     more = []
     if folder.name == "cascade":
@@ -153,9 +160,10 @@ def compare(folder, out, options):
         saves = [] if options.labels_only else ["--save_npz"]
         return [*each, [BIN / "nnUNetv2_ensemble", "-i", *[out / f"{name}_{part.name}" for part in parts], "-o", out / name, *saves]]
 
-    nnunet = run(*theirs("theirs"), log=out / "theirs.log")
+    is_there = options.reuse and any((out / "theirs").glob("*"))
+    nnunet = (float("nan"),) * 3 if is_there else run(*theirs("theirs"), log=out / "theirs.log")
     sagittal = run(ours, log=out / "ours.log")
-    if options.exact:
+    if options.exact and not (options.reuse and any((out / "exact").glob("*"))):
         run(*theirs("exact", program=(sys.executable, "-c", FLOAT32)), log=out / "exact.log")
     regions = any("regions_class_order" in (part / "dataset.json").read_text() for part in parts)
     reoriented = any("WithReorient" in (part / "plans.json").read_text() for part in parts)

@@ -18,7 +18,7 @@ use sagittal_tensor::DeviceName;
 pub(crate) use bench::BenchArgs;
 pub(crate) use datasets::{CheckArgs, Configuration, FetchArgs, PhantomArgs, PhantomKind, PlanArgs, Preset};
 pub(crate) use exchange::{
-    CheckpointChoice, ExportArgs, ExportFileArgs, ExportNnunetArgs, ExportTo, ImportArgs, ImportFrom, ImportNnunetArgs,
+    CheckpointChoice, ExportArgs, ExportFileArgs, ExportNnunetArgs, ExportTo, ImportArgs, ImportFrom, ImportNnunetArgs, LogitChoice,
 };
 pub(crate) use explain::{ExplainArgs, Topic};
 pub(crate) use quantity::duration;
@@ -35,8 +35,8 @@ pub(crate) use view::{Drawing, Form, ViewArgs};
     name = "sagittal",
     version,
     about = "Plans, trains, runs and scores segmentation networks for medical images, in 2-D and 3-D.",
-    after_help = "Exit codes: 0 done; 1 some case or step failed (the rest is done and the failures are listed); 2 wrong use; 130 a \
-                  training stopped by Ctrl-C, which --resume goes on with, or a study, which the same command goes on with.\n\
+    after_help = "Exit codes: 0 done; 1 some case or step failed (the rest is done and the failures are listed); 2 wrong use; 130 \
+                  stopped by Ctrl-C; what is written is whole, a training goes on with --resume, a study with the same command.\n\
                   Results go to standard output, messages to standard error. Not a medical device.",
     arg_required_else_help = true,
     max_term_width = 110

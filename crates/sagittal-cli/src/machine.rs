@@ -1,5 +1,7 @@
 //! What this machine has.
 
+use std::path::Path;
+
 /// The part of the free memory that a program may plan with: others grow too, and an estimate is one.
 const USABLE: f64 = 0.8;
 
@@ -7,6 +9,11 @@ const USABLE: f64 = 0.8;
 /// `/proc/meminfo`).
 pub(crate) fn usable_memory_bytes() -> Option<u64> {
     available_bytes(&std::fs::read_to_string("/proc/meminfo").ok()?).map(|bytes| (bytes as f64 * USABLE) as u64)
+}
+
+/// Bytes that may still be written into a folder; `None` where the system does not say.
+pub(crate) fn free_disk_bytes(folder: &Path) -> Option<u64> {
+    fs4::available_space(folder).ok()
 }
 
 fn available_bytes(meminfo: &str) -> Option<u64> {

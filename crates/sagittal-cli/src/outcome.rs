@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use sagittal_data::DataError;
+use sagittal_infer::InferError;
 
 /// How a command ended that did what it could.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,11 +76,25 @@ impl WrongUse {
     }
 }
 
-/// 2 for wrong use, 1 for everything else that stops a command.
+/// Somebody pressed Ctrl-C, and nothing of what was asked for is done; what this means for files stands behind it.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped on request{0}")]
+pub(crate) struct StoppedOnRequest(pub(crate) String);
+
+/// 2 for wrong use, 130 after Ctrl-C, 1 for everything else that stops a command.
 pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
     // A folder that is no data set was named by mistake, too.
     let no_dataset = matches!(error.downcast_ref(), Some(DataError::UnknownLayout { .. }));
-    ExitCode::from(if error.is::<WrongUse>() || no_dataset { 2 } else { 1 })
+    let stopped = |cause: &(dyn std::error::Error + 'static)| {
+        cause.is::<StoppedOnRequest>() || matches!(cause.downcast_ref(), Some(InferError::Stopped))
+    };
+    ExitCode::from(if error.is::<WrongUse>() || no_dataset {
+        2
+    } else if error.chain().any(stopped) {
+        STOPPED_BY_CTRL_C
+    } else {
+        1
+    })
 }
 
 #[cfg(test)]
@@ -92,6 +107,8 @@ mod tests {
     fn wrong_use_is_two_even_with_context() {
         let wrong = Err::<(), _>(WrongUse("x".to_owned())).context("reading the arguments").expect_err("it is an error");
         assert_eq!(format!("{:?}", exit_code(&wrong)), format!("{:?}", ExitCode::from(2)));
+        let stopped = Err::<(), _>(InferError::Stopped).context("case a").expect_err("it is an error");
+        assert_eq!(format!("{:?}", exit_code(&stopped)), format!("{:?}", ExitCode::from(130)));
         assert_eq!(format!("{:?}", exit_code(&anyhow::anyhow!("disk full"))), format!("{:?}", ExitCode::from(1)));
     }
 }

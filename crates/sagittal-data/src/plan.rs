@@ -73,6 +73,9 @@ pub struct Plan {
     pub region_of_interest: Option<RegionOfInterest>,
     /// How it is trained.
     pub training: TrainingPlan,
+    /// How exactly logits are added up, averaged and resampled in prediction.
+    #[serde(default, skip_serializing_if = "LogitPrecision::is_single")]
+    pub logits: LogitPrecision,
     /// What is done to predicted label maps, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub postprocessing: Vec<KeepParts>,
@@ -88,6 +91,24 @@ pub enum OrientationRule {
     Canonical,
     /// The file's own axes, as nnU-Net does.
     File,
+}
+
+/// How exactly logits are added up, averaged and resampled in prediction. Networks always compute in float32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogitPrecision {
+    /// In float32.
+    #[default]
+    #[serde(rename = "float32")]
+    Single,
+    /// In float16, rounded after every step as nnU-Net does, which then decides between classes that are close to each other.
+    #[serde(rename = "float16")]
+    Half,
+}
+
+impl LogitPrecision {
+    fn is_single(&self) -> bool {
+        *self == Self::Single
+    }
 }
 
 /// Keeps connected components, over corners too, of the voxels that have one of these labels; others of them become

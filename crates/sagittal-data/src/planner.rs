@@ -25,8 +25,8 @@ mod within_time;
 use crate::{
     DataError, Fingerprint,
     plan::{
-        ActivationKind, AugmentationPlan, Estimate, LossKind, NetworkPlan, OptimizerKind, OrientationRule, Plan, RateSchedule,
-        TrainingPlan, UnetPlan,
+        ActivationKind, AugmentationPlan, Estimate, LogitPrecision, LossKind, NetworkPlan, OptimizerKind, OrientationRule, Plan,
+        RateSchedule, TrainingPlan, UnetPlan,
     },
 };
 use sagittal_image::Rank;
@@ -150,6 +150,7 @@ impl Plan {
                 pretraining: None,
                 augmentation: AugmentationPlan::nnunet(patch),
             },
+            logits: LogitPrecision::Single,
             postprocessing: Vec::new(),
         };
         plan.validate()?;

@@ -3,8 +3,9 @@
 //! Slices come in order on the network's grid, are brought to the input's spacing as they come, and are decided and
 //! forgotten. The label is decided after resampling, not before, which would cost accuracy at borders.
 
-use crate::{decision::Decision, probabilities::OnDisk, soft::Promise};
+use crate::{decision::Decision, number::nearest_half, probabilities::OnDisk, soft::Promise};
 use rayon::prelude::*;
+use sagittal_data::plan::LogitPrecision;
 use sagittal_image::{Tap, Volume};
 use std::ops::Range;
 
@@ -28,9 +29,19 @@ pub(crate) struct UncertaintyOnCrop {
     pub(crate) promise: Promise,
 }
 
+/// How slices are brought to the input's spacing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resampling<'a> {
+    /// Of each axis of the input's part.
+    pub(crate) taps: &'a [Vec<Tap>; 3],
+    /// Shape on the network's grid, `[Z, Y, X]`.
+    pub(crate) size_in: [usize; 3],
+    pub(crate) precision: LogitPrecision,
+}
+
 /// Collects the slices of some rows.
 pub(crate) struct Assembly<'a> {
-    taps: &'a [Vec<Tap>; 3],
+    grid: &'a Resampling<'a>,
     /// Rows that come.
     rows_in: Range<usize>,
     /// Rows that are decided.
@@ -41,7 +52,8 @@ pub(crate) struct Assembly<'a> {
     result: &'a mut OnCrop,
     /// The next slice to come, and the next to decide.
     next: [usize; 2],
-    /// The slice before the one that comes and that one, within slices already of the input's spacing.
+    /// The slice before the one that comes and that one: in float32 already of the input's spacing within slices, in float16 as
+    /// they came, because there is to be one rounding, of all together.
     before: Vec<f32>,
     here: Vec<f32>,
     between: Vec<f32>,
@@ -50,32 +62,36 @@ pub(crate) struct Assembly<'a> {
 impl<'a> Assembly<'a> {
     /// Decides the rows `rows_out` of `result` from slices of which the rows [`rows_needed`] come.
     pub(crate) fn new(
-        taps: &'a [Vec<Tap>; 3],
+        grid: &'a Resampling<'a>,
         rows_out: Range<usize>,
         n_values: usize,
         decision: &'a Decision,
         result: &'a mut OnCrop,
     ) -> Self {
-        let rows_in = rows_needed(&taps[1], &rows_out);
-        let len = rows_out.len() * taps[2].len() * n_values;
-        let slice = || vec![0.0; len];
-        Self { taps, rows_in, rows_out, n_values, decision, result, next: [0; 2], before: slice(), here: slice(), between: slice() }
+        let rows_in = rows_needed(&grid.taps[1], &rows_out);
+        let len_out = rows_out.len() * grid.taps[2].len() * n_values;
+        let len_kept = match grid.precision {
+            LogitPrecision::Single => len_out,
+            LogitPrecision::Half => rows_in.len() * grid.size_in[2] * n_values,
+        };
+        let (before, here, between) = (vec![0.0; len_kept], vec![0.0; len_kept], vec![0.0; len_out]);
+        Self { grid, rows_in, rows_out, n_values, decision, result, next: [0; 2], before, here, between }
     }
 
     /// Takes the next slice, `[Y, X, V]`.
     pub(crate) fn push(&mut self, slice: &[f32]) {
         std::mem::swap(&mut self.before, &mut self.here);
-        self.resample_within(slice);
+        match self.grid.precision {
+            LogitPrecision::Single => self.resample_within(slice),
+            LogitPrecision::Half => self.here.copy_from_slice(slice),
+        }
         let [z, _] = self.next;
-        let along_z = &self.taps[0];
+        let grid = self.grid;
+        let along_z = &grid.taps[0];
         while let Some(tap) = along_z.get(self.next[1]).filter(|tap| tap.voxels[1] <= z) {
-            let [first, second] = tap.voxels.map(|voxel| if voxel == z { &self.here } else { &self.before });
-            let [a, b] = tap.weights;
-            if b == 0.0 || tap.voxels[0] == tap.voxels[1] {
-                self.between.copy_from_slice(first);
-            } else {
-                let pairs = self.between.par_iter_mut().zip(first).zip(second).with_min_len(1 << 14);
-                pairs.for_each(|((to, first), second)| *to = a * first + b * second);
+            match self.grid.precision {
+                LogitPrecision::Single => self.resample_between(tap),
+                LogitPrecision::Half => self.resample_rounded(tap),
             }
             self.decision.slice(&mut self.between, self.next[1], &self.rows_out, self.n_values, self.result);
             self.next[1] += 1;
@@ -83,21 +99,67 @@ impl<'a> Assembly<'a> {
         self.next[0] += 1;
     }
 
+    /// The kept slices that a slice of the input lies between.
+    fn kept(&self, tap: &Tap) -> [&[f32]; 2] {
+        tap.voxels.map(|voxel| if voxel == self.next[0] { &self.here[..] } else { &self.before[..] })
+    }
+
+    /// Brings two slices to one of the input: [`Assembly::between`].
+    fn resample_between(&mut self, tap: &Tap) {
+        let mut between = std::mem::take(&mut self.between);
+        let [first, second] = self.kept(tap);
+        let [a, b] = tap.weights.map(|weight| weight as f32);
+        if b == 0.0 || tap.voxels[0] == tap.voxels[1] {
+            between.copy_from_slice(first);
+        } else {
+            let pairs = between.par_iter_mut().zip(first).zip(second).with_min_len(1 << 14);
+            pairs.for_each(|((to, first), second)| *to = a * first + b * second);
+        }
+        self.between = between;
+    }
+
     /// Brings a slice to the input's rows and columns: [`Assembly::here`].
     fn resample_within(&mut self, slice: &[f32]) {
-        let (along_y, along_x, v) = (&self.taps[1][self.rows_out.clone()], &self.taps[2], self.n_values);
+        let (along_y, along_x, v) = (&self.grid.taps[1][self.rows_out.clone()], &self.grid.taps[2], self.n_values);
         let n_x_in = slice.len() / (self.rows_in.len() * v);
         let row = |y: usize| &slice[(y - self.rows_in.start) * n_x_in * v..][..n_x_in * v];
         self.here.par_chunks_exact_mut(along_x.len() * v).zip(along_y).for_each(|(to, y)| {
             let rows = y.voxels.map(row);
             for (voxel, x) in to.chunks_exact_mut(v).zip(along_x) {
                 let [[a, b], [c, d]] = rows.map(|row| x.voxels.map(|x| &row[x * v..][..v]));
-                let [[wa, wb], [wc, wd]] = y.weights.map(|y| x.weights.map(|x| y * x));
+                let [[wa, wb], [wc, wd]] = y.weights.map(|y| x.weights.map(|x| y as f32 * x as f32));
                 for (k, to) in voxel.iter_mut().enumerate() {
                     *to = wa * a[k] + wb * b[k] + wc * c[k] + wd * d[k];
                 }
             }
         });
+    }
+
+    /// Brings two slices as they came to one of the input, summed in float64 in the order of `scipy.ndimage.zoom` and rounded once
+    /// to float16: [`Assembly::between`].
+    fn resample_rounded(&mut self, z: &Tap) {
+        let mut between = std::mem::take(&mut self.between);
+        let (along_y, along_x, v) = (&self.grid.taps[1][self.rows_out.clone()], &self.grid.taps[2], self.n_values);
+        let (slices, n_x_in, first_row) = (self.kept(z), self.grid.size_in[2], self.rows_in.start);
+        let n_row = along_x.len() * v;
+        between.par_chunks_exact_mut(n_row).zip(along_y).for_each_init(Vec::new, |sums: &mut Vec<f64>, (to, y)| {
+            sums.clear();
+            sums.resize(n_row, 0.0);
+            for (slice, z_weight) in slices.into_iter().zip(z.weights).filter(|(_, weight)| *weight != 0.0) {
+                for (row, y_weight) in y.voxels.into_iter().zip(y.weights).filter(|(_, weight)| *weight != 0.0) {
+                    let row = &slice[(row - first_row) * n_x_in * v..][..n_x_in * v];
+                    for (sums, x) in sums.chunks_exact_mut(v).zip(along_x) {
+                        for (x, x_weight) in x.voxels.into_iter().zip(x.weights).filter(|(_, weight)| *weight != 0.0) {
+                            let voxel = &row[x * v..][..v];
+                            let values = sums.iter_mut().zip(voxel);
+                            values.for_each(|(sum, value)| *sum += f64::from(*value) * z_weight * y_weight * x_weight);
+                        }
+                    }
+                }
+            }
+            to.iter_mut().zip(&*sums).for_each(|(to, sum)| *to = nearest_half(*sum));
+        });
+        self.between = between;
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     region::dense_tile,
     sliding_window::{SlidingWindow, View, Voter},
 };
-use sagittal_data::Plan;
+use sagittal_data::{Plan, plan::LogitPrecision};
 use sagittal_nets::{Dropout, Network};
 use sagittal_tensor::Device;
 use std::ops::ControlFlow;
@@ -42,7 +42,16 @@ pub fn case_logits(
         _ => (dense_tile([n_z, n_y, n_x], DENSE_VOXELS), Weighting::Equal),
     };
     let (step_fraction, mirror_axes) = (STEP_FRACTION, Vec::new());
-    let window = SlidingWindow { tile, context, region: None, weighting, step_fraction, mirror_axes, disagreement: false };
+    let window = SlidingWindow {
+        tile,
+        context,
+        region: None,
+        weighting,
+        step_fraction,
+        mirror_axes,
+        disagreement: false,
+        precision: LogitPrecision::Single,
+    };
     let voters = [Voter { network, dropout: Dropout::Off }];
     let view = View { data, shape, voters: &voters, head: Decision::of(plan).head, device };
     let (in_slice, n_voxels) = (n_y * n_x, n_z * n_y * n_x);
@@ -54,8 +63,6 @@ pub fn case_logits(
         }
         z += 1;
     };
-    match window.run(&view, 0..n_y, &mut sink, &mut |_| go_on()) {
-        ControlFlow::Continue(()) => Some(logits),
-        ControlFlow::Break(()) => None,
-    }
+    // In float32 nothing else than a request ends it.
+    window.run(&view, 0..n_y, &mut sink, &mut |_| go_on()).ok().map(|()| logits)
 }

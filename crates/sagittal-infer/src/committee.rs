@@ -2,7 +2,7 @@
 
 use crate::{
     InferError, PredictOptions,
-    assembly::{Assembly, OnCrop, UncertaintyOnCrop, rows_needed},
+    assembly::{Assembly, OnCrop, Resampling, UncertaintyOnCrop, rows_needed},
     cost::Work,
     decision::Decision,
     ensemble::{DropoutSamples, Prediction, Shown, Uncertainty},
@@ -134,16 +134,15 @@ impl Committee {
         let n_values = self.decision.n_classes() + usize::from(window.disagreement);
         let total = work.blocks(n_rows).map(|rows| window.n_tiles(working, &rows_needed(&taps[1], &rows))).sum();
         let mut done = 0;
+        let grid = Resampling { taps: &taps, size_in: working, precision: window.precision };
         for rows in work.blocks(n_rows) {
-            let mut assembly = Assembly::new(&taps, rows.clone(), n_values, &self.decision, &mut result);
+            let mut assembly = Assembly::new(&grid, rows.clone(), n_values, &self.decision, &mut result);
             let needed = rows_needed(&taps[1], &rows);
             let mut count = |n| {
                 done += n;
                 progress(done, total)
             };
-            if window.run(&view, needed, &mut |slice| assembly.push(slice), &mut count).is_break() {
-                return Err(InferError::Stopped);
-            }
+            window.run(&view, needed, &mut |slice| assembly.push(slice), &mut count)?;
         }
         drop(data);
         if let Some(inside) = self.preprocessor.region(case, &restore, on_crop, shown.region)? {
@@ -225,6 +224,7 @@ impl Committee {
             step_fraction: options.step_fraction,
             mirror_axes,
             disagreement: options.uncertainty,
+            precision: self.plan.logits,
         }
     }
 

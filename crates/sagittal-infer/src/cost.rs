@@ -5,12 +5,13 @@
 //! the tiles that reach into two blocks are predicted twice.
 
 use crate::{PredictOptions, assembly::rows_needed, sliding_window::SlidingWindow};
-use sagittal_data::plan::{ImageToMaskPlan, NetworkPlan, PatchPlan, UnetPlan};
+use sagittal_data::plan::{ImageToMaskPlan, LogitPrecision, NetworkPlan, PatchPlan, UnetPlan};
 use sagittal_image::Tap;
 use sagittal_tensor::wide_dense_bytes;
 use std::ops::Range;
 
 const F32: f64 = 4.0;
+const F16: f64 = 2.0;
 /// The program with its threads' own buffers.
 const PROGRAM_BYTES: f64 = 1e8;
 /// Voxels of an image beyond which its tiles are not counted: there are enough for any batch.
@@ -56,15 +57,32 @@ impl Work<'_> {
         let n_values = (self.network.classes() + usize::from(self.window.disagreement)) as f64;
         let rows_in = self.blocks(n_rows).map(|rows| rows_needed(&self.taps[1], &rows).len()).max().unwrap_or(0);
         let front = self.window.tile[0].min(self.working[0]) as f64 * rows_in as f64 * self.working[2] as f64;
-        let slices = 3.0 * n_rows as f64 * self.taps[2].len() as f64;
+        let slice = n_rows as f64 * self.taps[2].len() as f64;
         // Entropy and disagreement; while one of them is turned back it is there in three forms, labels of two bytes are, too.
         let soft = if self.wants.uncertainty { 4.0 } else { 0.0 };
         let held = F32 * (working * self.network.input_channels() as f64 + input * soft) + 6.0 * input;
-        // Beside its values each voxel of the front has the sum of its weights.
-        let predicting = held + F32 * (n_values * (front + slices) + front) + self.network_bytes();
+        let sums = match self.window.precision {
+            // Beside its values each voxel of the front has the sum of its weights.
+            LogitPrecision::Single => F32 * (n_values * (front + 3.0 * slice) + front),
+            LogitPrecision::Half => self.half_bytes(front, slice, rows_in as f64 * self.working[2] as f64),
+        };
+        let predicting = held + sums + self.network_bytes();
         // A class at a time comes from the disk, is turned back and written.
         let writing = if self.wants.probabilities { F32 * input * (4.0 + soft / 2.0) + 2.0 * input } else { 0.0 };
         (PROGRAM_BYTES + preprocessing.max(predicting).max(writing)) as u64
+    }
+
+    /// Sums in float16 over `front` voxels, of every network by itself; a slice of the input's size; two slices of `slice_in`
+    /// voxels as they came, the mean of networks and that with the disagreement; and of the tiles whose mirrored copies are not all
+    /// there, the copies' sums.
+    fn half_bytes(&self, front: f64, slice: f64, slice_in: f64) -> f64 {
+        let (n_classes, n_networks) = (self.network.classes() as f64, self.n_networks as f64);
+        let n_values = n_classes + f64::from(u8::from(self.window.disagreement));
+        let fronts = F16 * front * (n_networks * n_classes + 1.0) + if self.window.disagreement { 2.0 * F32 * front } else { 0.0 };
+        let n_mirrors = 1usize << self.window.mirror_axes.len();
+        let open = if n_mirrors == 1 { 0 } else { self.batch().div_ceil(n_mirrors) + 1 };
+        let copies = open as f64 * n_networks * n_classes * self.window.tile.iter().map(|n| *n as f64).product::<f64>();
+        fronts + F32 * (n_values * (slice + 4.0 * slice_in) + copies)
     }
 
     fn n_working(&self) -> f64 {

@@ -27,6 +27,12 @@ impl Decision {
         }
     }
 
+    /// Classes with these labels.
+    #[cfg(test)]
+    pub(crate) fn of_labels(values: Vec<u16>) -> Self {
+        Self { head: Head::Classes, values, temperature: 1.0 }
+    }
+
     /// Number of classes or regions.
     pub(crate) fn n_classes(&self) -> usize {
         self.values.len()

@@ -359,7 +359,7 @@ fn mean(members: Vec<Member>, decision: &Decision, n_classes: usize, options: Pr
 
 /// Whether models see the same tiles of an image.
 fn same_view(a: &Plan, b: &Plan) -> bool {
-    a.preprocessing_key() == b.preprocessing_key() && a.patch == b.patch && a.previous_stage == b.previous_stage
+    a.preprocessing_key() == b.preprocessing_key() && a.patch == b.patch && a.previous_stage == b.previous_stage && a.logits == b.logits
 }
 
 /// Refuses models that speak of different things.

@@ -60,6 +60,11 @@ pub enum InferError {
         "a model was trained without dropout, so all its samples would be alike; train one by a plan whose network.dropout is above 0, or leave the samples out"
     )]
     NoDropout,
+    /// A logit is too large for the numbers that it is to be kept in.
+    #[error(
+        "a logit exceeds 65504, the largest number of float16, in which nnU-Net keeps them (it gives up here, too); import the model again with --logits float32"
+    )]
+    HalfOverflow,
     /// Whoever asked for the prediction does not want it any more.
     #[error("not predicted: stopped on request")]
     Stopped,

@@ -3,6 +3,7 @@
 //! Tiles come in the order of their first slice. Once no further tile begins before a slice, its sums are final, and the
 //! slice is handed on and forgotten: memory grows with the thickness of a tile, not with that of the image.
 
+use crate::number::{Number, Row};
 use rayon::prelude::*;
 use sagittal_image::Volume;
 use std::{collections::VecDeque, ops::Range};
@@ -42,6 +43,7 @@ pub(crate) struct TileValues<'a> {
 }
 
 /// What is said of voxels in which nothing is to be found.
+#[derive(Clone)]
 pub(crate) struct Outside<'a> {
     /// Where something is, `[Z, Y, X]`.
     pub(crate) inside: &'a Volume<bool>,
@@ -49,52 +51,59 @@ pub(crate) struct Outside<'a> {
     pub(crate) values: Vec<f32>,
 }
 
-/// Sums of weighted tiles over some slices and rows.
-pub(crate) struct Front<'a> {
+/// Sums of weighted tiles over some slices and rows, kept in numbers `T`.
+pub(crate) struct Front<'a, T> {
     rows: Range<usize>,
     n_x: usize,
     n_values: usize,
+    /// Sums that are kept apart from each other, over the same weights.
+    n_members: usize,
     /// Of a tile's voxels, `[Z, Y, X]`.
     weights: Vec<f32>,
     /// Slice of the image that `slices[0]` is.
     first: usize,
-    slices: VecDeque<Slice>,
-    spare: Vec<Slice>,
+    slices: VecDeque<Slice<T>>,
+    /// Room for further slices; the last one to be added was handed on last.
+    spare: Vec<Slice<T>>,
     outside: Option<Outside<'a>>,
 }
 
 /// Sums of one slice.
-struct Slice {
-    /// Values times weights, `[Y, X, V]`.
-    sums: Vec<f32>,
+struct Slice<T> {
+    /// Values times weights, `[M, Y, X, V]`.
+    sums: Vec<T>,
     /// Weights, `[Y, X]`.
-    totals: Vec<f32>,
+    totals: Vec<T>,
 }
 
-impl<'a> Front<'a> {
-    /// Sums of `n_values` for each voxel of the rows `rows` and all `n_x` columns, with nothing added yet. `weights` are those of
-    /// a tile's voxels.
-    pub(crate) fn new(rows: Range<usize>, n_x: usize, n_values: usize, weights: Vec<f32>, outside: Option<Outside<'a>>) -> Self {
-        Self { rows, n_x, n_values, weights, first: 0, slices: VecDeque::new(), spare: Vec::new(), outside }
+impl<'a, T: Number> Front<'a, T> {
+    /// `n_members` times sums of `n_values` for each voxel of the rows `rows` and all `n_x` columns, with nothing added yet.
+    /// `weights` are those of a tile's voxels.
+    pub(crate) fn new(
+        rows: Range<usize>,
+        n_x: usize,
+        [n_members, n_values]: [usize; 2],
+        weights: Vec<f32>,
+        outside: Option<Outside<'a>>,
+    ) -> Self {
+        Self { rows, n_x, n_values, n_members, weights, first: 0, slices: VecDeque::new(), spare: Vec::new(), outside }
     }
 
-    /// Hands all slices before `end` to `sink`, of which one after the other is made if there is none: no tile touches them.
-    pub(crate) fn pass(&mut self, end: usize, sink: &mut dyn FnMut(&[f32])) {
-        while self.first < end {
-            self.reach(self.first + 1);
-            self.finish(self.first + 1, sink);
-        }
+    /// The first slice that was not handed on yet.
+    pub(crate) fn first(&self) -> usize {
+        self.first
     }
 
     /// Makes room up to slice `end` of the image.
     pub(crate) fn reach(&mut self, end: usize) {
         let n_voxels = self.rows.len() * self.n_x;
+        let n_sums = self.n_members * n_voxels * self.n_values;
         while self.first + self.slices.len() < end {
             let slice = self.spare.pop().map_or_else(
-                || Slice { sums: vec![0.0; n_voxels * self.n_values], totals: vec![0.0; n_voxels] },
+                || Slice { sums: vec![T::default(); n_sums], totals: vec![T::default(); n_voxels] },
                 |mut slice| {
-                    slice.sums.fill(0.0);
-                    slice.totals.fill(0.0);
+                    slice.sums.fill(T::default());
+                    slice.totals.fill(T::default());
                     slice
                 },
             );
@@ -102,8 +111,9 @@ impl<'a> Front<'a> {
         }
     }
 
-    /// Adds a tile, weighted by the place of each voxel in it.
-    pub(crate) fn add(&mut self, place: &TilePlace, tile: TileValues<'_>) {
+    /// Adds a tile of a member, weighted by the place of each voxel in it. The weights are those of the first member: the
+    /// others add the same tiles.
+    pub(crate) fn add(&mut self, place: &TilePlace, member: usize, tile: TileValues<'_>) {
         let TileValues { values, n_values, mirrored, share } = tile;
         let [n_z, n_y, n_x] = place.size;
         let slices = self.first..self.first + self.slices.len();
@@ -112,47 +122,43 @@ impl<'a> Front<'a> {
         let (xs, tile_x) = place.overlap(2, &(0..self.n_x));
         let at = |axis: usize, i: usize, n: usize| if mirrored.contains(&axis) { n - 1 - i } else { i };
         let (first, rows, n_own, columns, weights) = (self.first, &self.rows, self.n_values, self.n_x, &self.weights);
+        let own = member * rows.len() * columns;
         let touched = self.slices.par_iter_mut().enumerate().skip(zs.start - first).take(zs.len());
-        touched.for_each(|(i, slice)| {
+        touched.for_each_init(Vec::new, |room, (i, slice)| {
             let z = tile_z + first + i - zs.start;
             for (row, y) in ys.clone().zip(tile_y..) {
                 let weights = &weights[(z * n_y + y) * n_x + tile_x..][..xs.len()];
-                let from = &values[(at(0, z, n_z) * n_y + at(1, y, n_y)) * n_x * n_values..][..n_x * n_values];
+                let values = &values[(at(0, z, n_z) * n_y + at(1, y, n_y)) * n_x * n_values..][..n_x * n_values];
                 let place = (row - rows.start) * columns + xs.start;
-                let to = slice.sums[place * n_own..][..xs.len() * n_own].chunks_exact_mut(n_own);
-                let totals = &mut slice.totals[place..][..xs.len()];
-                for (x, ((sums, total), weight)) in (tile_x..).zip(to.zip(totals).zip(weights)) {
-                    let weight = share * weight;
-                    *total += weight;
-                    let voxel = &from[at(2, x, n_x) * n_values..][..n_values];
-                    sums.iter_mut().zip(voxel).for_each(|(sum, value)| *sum += weight * value);
+                let sums = &mut slice.sums[(own + place) * n_own..][..xs.len() * n_own];
+                T::add_row(sums, n_own, Row { values, n_values, first: tile_x, is_mirrored: mirrored.contains(&2), weights, share }, room);
+                if member == 0 {
+                    T::add_weights(&mut slice.totals[place..][..xs.len()], weights, share, room);
                 }
             }
         });
     }
 
-    /// Hands the means of all slices before `end`, which no further tile touches, to `sink` in order: `[Y, X, V]`.
-    pub(crate) fn finish(&mut self, end: usize, sink: &mut dyn FnMut(&[f32])) {
-        while self.first < end {
-            let Some(mut slice) = self.slices.pop_front() else { return };
-            let (n_values, first_row) = (self.n_values, self.rows.start);
-            let inside = self.outside.as_ref().map(|outside| {
-                let [_, n_y, n_x] = outside.inside.shape();
-                (&outside.inside.voxels()[self.first * n_y * n_x..][..n_y * n_x], &outside.values[..])
-            });
-            slice.sums.par_chunks_mut(self.n_x * n_values).zip(slice.totals.par_chunks(self.n_x)).enumerate().for_each(
-                |(y, (row, totals))| {
-                    for (x, (voxel, total)) in row.chunks_exact_mut(n_values).zip(totals).enumerate() {
-                        match inside {
-                            Some((inside, values)) if !inside[(first_row + y) * totals.len() + x] => voxel.copy_from_slice(values),
-                            _ => voxel.iter_mut().for_each(|value| *value /= total),
-                        }
-                    }
-                },
-            );
-            sink(&slice.sums);
-            self.spare.push(slice);
-            self.first += 1;
-        }
+    /// The means of the next slice before `end`, which no further tile touches, `[M, Y, X, V]`; `None` when all were handed on.
+    pub(crate) fn next_before(&mut self, end: usize) -> Option<&[T]> {
+        let mut slice = if self.first < end { self.slices.pop_front()? } else { return None };
+        let (n_x, n_values, n_rows, first_row) = (self.n_x, self.n_values, self.rows.len(), self.rows.start);
+        let inside = self.outside.as_ref().map(|outside| {
+            let [_, n_y, n_x] = outside.inside.shape();
+            (&outside.inside.voxels()[self.first * n_y * n_x..][..n_y * n_x], &outside.values[..])
+        });
+        let totals = slice.totals.chunks(n_x).cycle();
+        let rows: Vec<_> = slice.sums.chunks_mut(n_x * n_values).zip(totals).collect();
+        rows.into_par_iter().enumerate().for_each_init(Vec::new, |room, (i, (row, totals))| {
+            T::divide_row(row, n_values, totals, room);
+            let Some((inside, values)) = inside else { return };
+            let inside = &inside[(first_row + i % n_rows) * n_x..][..n_x];
+            for (voxel, _) in row.chunks_exact_mut(n_values).zip(inside).filter(|(_, inside)| !**inside) {
+                voxel.iter_mut().zip(values).for_each(|(to, value)| *to = T::of(*value));
+            }
+        });
+        self.first += 1;
+        self.spare.push(slice);
+        self.spare.last().map(|slice| &slice.sums[..])
     }
 }

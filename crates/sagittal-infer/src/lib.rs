@@ -15,11 +15,13 @@ mod front;
 mod importance;
 mod members;
 mod mirroring;
+mod number;
 mod postprocess;
 mod probabilities;
 mod region;
 mod sliding_window;
 mod soft;
+mod sums;
 mod tiles;
 
 pub use case_logits::case_logits;

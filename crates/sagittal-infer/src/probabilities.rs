@@ -70,8 +70,14 @@ pub(crate) struct OnDisk {
 }
 
 impl OnDisk {
+    /// Takes the whole room at once, so that a full disk shows before the work and not after it.
     pub(crate) fn new(n_classes: usize, shape: [usize; 3]) -> Result<Self, InferError> {
-        Ok(Self { file: tempfile::tempfile().map_err(failed)?, n_classes, shape })
+        let numbers = Self { file: tempfile::tempfile().map_err(failed)?, n_classes, shape };
+        match fs4::FileExt::allocate(&numbers.file, numbers.at(n_classes, 0)) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => Err(failed(error)),
+            // Some file systems cannot promise room.
+            _ => Ok(numbers),
+        }
     }
 
     /// Sets numbers of a class, from voxel `first` on.

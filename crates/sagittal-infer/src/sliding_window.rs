@@ -1,20 +1,19 @@
 //! An image larger than a network's patch: tiles that overlap, mirrored copies, several networks, averaged.
 
 use crate::{
-    front::{Front, Outside, TilePlace, TileValues},
+    InferError,
+    front::TilePlace,
     importance::Weighting,
-    members::Members,
     mirroring::{combinations, flipped},
     region::Region,
     soft::Head,
+    sums::{Parts, Sums},
     tiles::tile_starts,
 };
+use sagittal_data::plan::LogitPrecision;
 use sagittal_nets::{Dropout, Network, Outputs};
 use sagittal_tensor::{Device, Tensor, TensorData};
-use std::{
-    collections::BTreeMap,
-    ops::{ControlFlow, Range},
-};
+use std::ops::{ControlFlow, Range};
 
 /// How an image is cut and looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +33,8 @@ pub(crate) struct SlidingWindow<'a> {
     pub(crate) mirror_axes: Vec<usize>,
     /// Whether a last value says how far members differ.
     pub(crate) disagreement: bool,
+    /// How exactly logits are added up.
+    pub(crate) precision: LogitPrecision,
 }
 
 /// A network as it looks at tiles: whole, or with parts left out.
@@ -71,6 +72,9 @@ impl SlidingWindow<'_> {
     /// smaller than a tile is padded with zeros around its middle. `progress` hears how many further tiles are done, and
     /// may break off.
     ///
+    /// # Errors
+    /// [`InferError::Stopped`] if `progress` broke off, [`InferError::HalfOverflow`] if a logit is too large for float16.
+    ///
     /// # Panics
     /// If the shape does not fit the data or the networks.
     pub(crate) fn run(
@@ -79,33 +83,40 @@ impl SlidingWindow<'_> {
         rows: Range<usize>,
         sink: &mut dyn FnMut(&[f32]),
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
+    ) -> Result<(), InferError> {
         let [_, size @ ..] = view.shape;
         assert_eq!(view.data.len(), view.shape.iter().product::<usize>(), "data of an image");
         let layout = self.layout(size, &rows);
         let Layout { tile, below, starts } = &layout;
         let (tile, below) = (*tile, *below);
-        let n_classes = view.voters[0].network.plan().classes();
-        let n_values = n_classes + usize::from(self.disagreement);
-        let outside = self.region.map(|region| Outside { inside: &region.inside, values: view.head.background(n_classes, n_values) });
-        let mut front = Front::new(rows.clone(), size[2], n_values, self.weighting.of(tile), outside);
-        let place = |origin| TilePlace { origin, size: tile, below };
         let mirrors = combinations(&self.mirror_axes);
+        let parts = Parts {
+            head: view.head,
+            tile,
+            n_classes: view.voters[0].network.plan().classes(),
+            n_networks: view.voters.len(),
+            n_mirrors: mirrors.len(),
+            precision: self.precision,
+            disagreement: self.disagreement,
+        };
+        let mut sums = Sums::new(parts, rows, size[2], self.weighting.of(tile), self.region);
+        let place = |origin| TilePlace { origin, size: tile, below };
         // Slices of 2-D networks are so small that several of them make one batch.
         let in_plane = layout.in_plane();
         let at_once = (self.tiles_per_batch(tile) / (in_plane.len() * mirrors.len()).max(1)).max(1);
-        front.pass(starts[0].first().map_or(size[0], |first| first.saturating_sub(below[0])), sink);
+        sums.pass(starts[0].first().map_or(size[0], |first| first.saturating_sub(below[0])), sink)?;
         for (group, zs) in starts[0].chunks(at_once).enumerate() {
             let last = zs[zs.len() - 1];
-            front.reach((last + tile[0]).saturating_sub(below[0]).min(size[0]));
+            sums.reach((last + tile[0]).saturating_sub(below[0]).min(size[0]));
             let places: Vec<TilePlace> = zs.iter().flat_map(|&z| in_plane.iter().map(move |&[y, x]| [z, y, x])).map(place).collect();
-            self.add_tiles(view, tile, &places, &mirrors, &mut front, progress)?;
+            if self.add_tiles(view, tile, &places, &mirrors, &mut sums, progress).is_break() {
+                return Err(InferError::Stopped);
+            }
             let next = starts[0].get((group + 1) * at_once);
-            front.finish(next.map_or(size[0], |next| next.saturating_sub(below[0]).min(size[0])), sink);
+            sums.finish(next.map_or(size[0], |next| next.saturating_sub(below[0]).min(size[0])), sink)?;
         }
         // What lies behind the last tile.
-        front.pass(size[0], sink);
-        ControlFlow::Continue(())
+        sums.pass(size[0], sink)
     }
 
     /// Number of tiles that [`SlidingWindow::run`] looks at for some rows of an image of `size`.
@@ -153,14 +164,14 @@ impl SlidingWindow<'_> {
         TilePlace { origin, size: std::array::from_fn(around), below: std::array::from_fn(|a| below[a] + self.context[a][0]) }
     }
 
-    /// Predicts tiles and all their mirrored copies, in batches, and adds them to the front.
+    /// Predicts tiles and all their mirrored copies, in batches, and adds them up.
     fn add_tiles(
         &self,
         view: &View<'_>,
         tile: [usize; 3],
         places: &[TilePlace],
         mirrors: &[Vec<usize>],
-        front: &mut Front,
+        sums: &mut Sums<'_>,
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let [n_channels, size @ ..] = view.shape;
@@ -168,36 +179,22 @@ impl SlidingWindow<'_> {
         let n_voxels = tile.iter().product::<usize>();
         // What the network sees of a tile.
         let seen: [usize; 3] = std::array::from_fn(|a| self.context[a][0] + tile[a] + self.context[a][1]);
-        let share = 1.0 / (mirrors.len() * view.voters.len()) as f32;
-        let copies: Vec<(usize, &[usize])> = (0..places.len()).flat_map(|p| mirrors.iter().map(move |axes| (p, &axes[..]))).collect();
-        // What the members say of each tile that not all have seen yet.
-        let mut open: BTreeMap<usize, (Members, usize)> = BTreeMap::new();
+        let copies: Vec<(&TilePlace, &[usize])> =
+            places.iter().flat_map(|place| mirrors.iter().map(move |axes| (place, &axes[..]))).collect();
         for batch in copies.chunks(self.tiles_per_batch(tile)) {
             let mut input = Vec::with_capacity(batch.len() * seen.iter().product::<usize>() * n_channels);
             for (place, mirrored) in batch {
-                let upright = cut(view.data, n_channels, size, &self.seen(&places[*place]));
+                let upright = cut(view.data, n_channels, size, &self.seen(place));
                 input.extend_from_slice(&flipped(&upright, seen, n_channels, mirrored));
             }
             let [z, y, x] = seen;
             let input = Tensor::<5>::from_data(TensorData::new(input, [batch.len(), z, y, x, n_channels]), view.device.plain());
-            for Voter { network, dropout } in view.voters {
+            for (index, Voter { network, dropout }) in view.voters.iter().enumerate() {
                 let logits = network.forward_with(network.parameters(), input.clone(), Outputs::Finest, *dropout);
                 let logits = network.as_classes(logits.into_iter().next().expect("the finest logits")).into_data();
                 let logits = logits.as_slice::<f32>().expect("logits are f32");
                 for ((place, mirrored), values) in batch.iter().zip(logits.chunks_exact(n_voxels * n_classes)) {
-                    let said = TileValues { values, n_values: n_classes, mirrored, share };
-                    if !self.disagreement {
-                        front.add(&places[*place], said);
-                        continue;
-                    }
-                    let (members, n_heard) = open.entry(*place).or_insert_with(|| (Members::new(view.head, tile, n_classes), 0));
-                    members.add(said);
-                    *n_heard += 1;
-                    if *n_heard == mirrors.len() * view.voters.len() {
-                        let values = members.values();
-                        front.add(&places[*place], TileValues { values: &values, n_values: n_classes + 1, mirrored: &[], share: 1.0 });
-                        open.remove(place);
-                    }
+                    sums.add(place, index, values, mirrored);
                 }
             }
             // A tile is done with its last copy.

@@ -47,6 +47,20 @@ pub(crate) struct ImportNnunetArgs {
     /// Which state of the training
     #[arg(long, value_enum, default_value_t = CheckpointChoice::Final)]
     pub(crate) checkpoint: CheckpointChoice,
+
+    /// How exactly logits are to be put together in predictions
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) logits: LogitChoice,
+}
+
+/// nnU-Net rounds logits, which only shows where classes are close to each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogitChoice {
+    /// As nnU-Net does: its labels, voxel by voxel
+    #[default]
+    Float16,
+    /// More exactly than nnU-Net
+    Float32,
 }
 
 /// A training leaves two states, nnU-Net's and our own.

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use sagittal_data::{Dataset, FoldChoice, Plan, Splits};
 use sagittal_infer::{Ensemble, PredictOptions, TEMPERATURE_KEY};
 use sagittal_metrics::temperature::{Calibration, Fit};
@@ -19,7 +19,7 @@ use crate::{
     device,
     machine::usable_memory_bytes,
     messages::{Messages, Unit},
-    outcome::{Outcome, WrongUse},
+    outcome::{Outcome, StoppedOnRequest, WrongUse},
     stop::Stop,
 };
 
@@ -101,7 +101,7 @@ fn calibrate(
                 Err(error) => failed.push((id.clone(), format!("{error:#}"))),
             }
             if stop.requested() {
-                bail!("stopped on request; {} is as it was", model.display());
+                return Err(StoppedOnRequest(format!("; {} is as it was", model.display())).into());
             }
             progress.advance();
         }

@@ -21,7 +21,7 @@ use crate::{
     commands::predict::label_extension,
     device,
     messages::{Messages, Progress},
-    outcome::{Outcome, WrongUse},
+    outcome::{Outcome, StoppedOnRequest, WrongUse},
     stop::Stop,
     table, whole_file,
 };
@@ -241,7 +241,7 @@ impl<'a> HeldOut<'a> {
     fn score(&self, candidate: &Candidate, steps: &[KeepParts], progress: &Progress, stop: &Stop) -> anyhow::Result<Scores> {
         let of_case = |(id, fold): &(String, usize)| -> anyhow::Result<Vec<Option<f64>>> {
             if stop.requested() {
-                bail!("stopped on request");
+                return Err(StoppedOnRequest(String::new()).into());
             }
             let path = candidate.folder_of(*fold).join(self.file_name(id)?);
             let dice = self.dice_of(id, io::read_label_map(&path)?, steps);
@@ -301,3 +301,6 @@ fn in_words(choice: &Choice, folder: &Path) -> String {
     text += &format!("Predict with: sagittal predict {} IMAGES -o labels", folder.display());
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,6 +97,10 @@ pub(crate) fn run(args: &DemoArgs, messages: &Messages) -> anyhow::Result<Outcom
         on: args.on,
     };
     let predicted = predict::predict(&prediction, messages, &stop)?;
+    if !predicted.not_reached.is_empty() {
+        messages.say(format_args!("go on with: sagittal predict {} {} -o {}", run.display(), data.display(), labels.display()));
+        return Ok(Outcome::Stopped);
+    }
     if let Some((case, reason)) = predicted.failed.first() {
         bail!("case {case}: {reason}");
     }

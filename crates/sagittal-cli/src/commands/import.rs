@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use sagittal_data::Plan;
+use sagittal_data::{Plan, plan::LogitPrecision};
 use sagittal_exchange::nnunet::{self, Chosen, Model, Which};
 use sagittal_nets::ModelFile;
 use sagittal_tensor::Device;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    args::{CheckpointChoice, ImportArgs, ImportFrom, ImportNnunetArgs},
+    args::{CheckpointChoice, ImportArgs, ImportFrom, ImportNnunetArgs, LogitChoice},
     messages::Messages,
     outcome::{Outcome, WrongUse},
     whole_file,
@@ -24,8 +24,15 @@ pub(crate) fn run(args: &ImportArgs, messages: &Messages) -> anyhow::Result<Outc
 
 fn from_nnunet(args: &ImportNnunetArgs, messages: &Messages) -> anyhow::Result<Outcome> {
     WrongUse::unless_exists(&args.model, "the folder of a trained model of nnU-Net, or a zip of it")?;
-    let which =
-        Which { configuration: args.configuration.clone(), folds: args.folds.clone(), best: args.checkpoint == CheckpointChoice::Best };
+    let which = Which {
+        configuration: args.configuration.clone(),
+        folds: args.folds.clone(),
+        best: args.checkpoint == CheckpointChoice::Best,
+        logits: match args.logits {
+            LogitChoice::Float16 => LogitPrecision::Half,
+            LogitChoice::Float32 => LogitPrecision::Single,
+        },
+    };
     let mut model = Model::open(&args.model, &which)?;
     let folds = model.folds().to_vec();
     let is_file = args.output.extension().is_some_and(|extension| extension == "safetensors");

@@ -2,6 +2,7 @@
 
 mod inputs;
 mod quality;
+mod room;
 
 use std::{
     num::NonZeroUsize,
@@ -31,9 +32,17 @@ use quality::Quality;
 
 pub(crate) fn run(args: &PredictArgs, messages: &Messages) -> anyhow::Result<Outcome> {
     let stop = Stop::on_ctrl_c()?;
-    let Predicted { written, failed, flagged } = predict(args, messages, &stop)?;
+    let Predicted { written, failed, flagged, not_reached } = predict(args, messages, &stop)?;
     let words = || {
         let mut lines = vec![format!("wrote {} label map(s) to {}", written.len(), args.output.display())];
+        if !not_reached.is_empty() {
+            let n_all = written.len() + failed.len() + not_reached.len();
+            lines.push(format!(
+                "stopped on request: {} of {n_all} case(s) are not predicted, what was written is complete; for the rest name these again: {}",
+                not_reached.len(),
+                not_reached.join(", ")
+            ));
+        }
         if !failed.is_empty() {
             lines.push(format!("{} case(s) failed:", failed.len()));
         }
@@ -45,8 +54,18 @@ pub(crate) fn run(args: &PredictArgs, messages: &Messages) -> anyhow::Result<Out
     };
     let failures: Vec<Value> = failed.iter().map(|(case, reason)| json!({ "case": case, "reason": reason })).collect();
     let files: Vec<Value> = written.iter().map(|(case, file)| json!({ "case": case, "labels": file })).collect();
-    messages.result(&json!({ "written": files, "failed": failures, "flagged": flagged }), words)?;
-    Ok(if failed.is_empty() { Outcome::Done } else { Outcome::SomeFailed })
+    let mut result = json!({ "written": files, "failed": failures, "flagged": flagged });
+    if !not_reached.is_empty() {
+        (result["stopped"], result["not_reached"]) = (true.into(), not_reached.clone().into());
+    }
+    messages.result(&result, words)?;
+    Ok(if !not_reached.is_empty() {
+        Outcome::Stopped
+    } else if failed.is_empty() {
+        Outcome::Done
+    } else {
+        Outcome::SomeFailed
+    })
 }
 
 /// What came of the cases: the file of each, or why there is none.
@@ -56,6 +75,8 @@ pub(crate) struct Predicted {
     pub(crate) failed: Vec<(String, String)>,
     /// Cases whose labels the models are unsure of, where that was asked for.
     pub(crate) flagged: Vec<String>,
+    /// Cases that were not predicted, because somebody asked to stop.
+    pub(crate) not_reached: Vec<String>,
 }
 
 /// Predicts all cases; a bad one does not stop the rest.
@@ -98,7 +119,7 @@ pub(crate) fn predict(args: &PredictArgs, messages: &Messages, stop: &Stop) -> a
     let mut quality = Quality::new(ensemble.plan(), args.flag_below);
     for case in &cases {
         if stop.requested() {
-            predicted.failed.push((case.id.clone(), InferError::Stopped.to_string()));
+            predicted.not_reached.push(case.id.clone());
             continue;
         }
         match predict_file(&ensemble, case, &masks, &args.output, options, messages, &mut tiles) {
@@ -110,6 +131,7 @@ pub(crate) fn predict(args: &PredictArgs, messages: &Messages, stop: &Stop) -> a
                     quality.write(&args.output)?;
                 }
             }
+            Err(error) if matches!(error.downcast_ref(), Some(InferError::Stopped)) => predicted.not_reached.push(case.id.clone()),
             Err(error) => predicted.failed.push((case.id.clone(), reason(case, &error))),
         }
         if cases.len() > 1 {
@@ -178,6 +200,9 @@ fn predict_file(
         let blocks = if n_blocks > 1 { format!(", in {n_blocks} blocks to stay within it") } else { String::new() };
         let disk = if disk_bytes > 0 { format!(", {} of the disk for a time", size(disk_bytes)) } else { String::new() };
         messages.say(format_args!("{}: {x} x {y} x {z} voxels, at most {} of memory{blocks}{disk}", case.id, size(bytes)));
+    }
+    if options.probabilities || disk_bytes > 0 {
+        room::tell_if_short(case, folder, &room::Needs::of(ensemble, &geometry, disk_bytes, options), messages);
     }
     let region = masks.read(case, ensemble.plan())?;
     let prediction = ensemble.predict_in(&case.id, image, region.as_ref(), options, tiles)?;

@@ -96,6 +96,44 @@ fn damaged_files_are_named_and_good_ones_are_done() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_what_is_done_and_names_what_is_not() {
+    use std::{
+        process::{Command, Stdio},
+        time::{Duration, Instant},
+    };
+
+    let place = tempfile::tempdir().unwrap();
+    train_a_model(place.path());
+    files::write_image(&place.path().join("in/a_small.nii.gz"), 3);
+    // So many tiles that it would take minutes.
+    let large = Geometry::volume([150; 3], [1.0; 3]);
+    for name in ["b_large", "c_large"] {
+        io::write_image(&place.path().join(format!("in/{name}.nii.gz")), &[Volume::filled([150; 3], 1.0)], &large, &Default::default())
+            .unwrap();
+    }
+    let child = Command::new(env!("CARGO_BIN_EXE_sagittal"))
+        .args(["predict", "run", "in", "-o", "out", "--json"])
+        .current_dir(place.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while !place.path().join("out/a_small.nii.gz").is_file() {
+        assert!(start.elapsed() < Duration::from_secs(300), "the first case does not end");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    super::train::interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&result["stopped"], &result["not_reached"]), (&json!(true), &json!(["b_large", "c_large"])), "{result}");
+    assert_eq!((&result["written"][0]["case"], &result["failed"]), (&json!("a_small"), &json!([])), "{result}");
+    assert_eq!(fs::read_dir(place.path().join("out")).unwrap().count(), 1);
+}
+
 #[test]
 fn an_image_is_never_replaced_by_its_labels() {
     let place = tempfile::tempdir().unwrap();

@@ -248,7 +248,7 @@ fn a_time_without_a_plan_is_planned_for() {
 
 /// Sends the signal that Ctrl-C sends.
 #[cfg(unix)]
-fn interrupt(child: &std::process::Child) {
+pub(super) fn interrupt(child: &std::process::Child) {
     Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap();
 }
 

@@ -1,8 +1,9 @@
 //! The plan in words.
 
 use super::{
-    ActivationKind, ImageToMaskPlan, KeepParts, Length, LossKind, MaskHead, MaskLogits, MaskOutput, NetworkPlan, Normalization,
-    OptimizerKind, OrientationRule, PatchPlan, PatchView, Plan, RateSchedule, Region, RegionOfInterest, TrainingPlan, UnetPlan,
+    ActivationKind, ImageToMaskPlan, KeepParts, Length, LogitPrecision, LossKind, MaskHead, MaskLogits, MaskOutput, NetworkPlan,
+    Normalization, OptimizerKind, OrientationRule, PatchPlan, PatchView, Plan, RateSchedule, Region, RegionOfInterest, TrainingPlan,
+    UnetPlan,
 };
 use sagittal_image::Rank;
 use std::time::Duration;
@@ -66,6 +67,9 @@ impl Plan {
         thoughts.push(("Loss", self.loss_words()));
         thoughts.extend(self.training.distillation.map(|distillation| ("Teacher", distillation.in_words())));
         thoughts.push(("Augmentation", self.augmentation_words()));
+        if self.logits == LogitPrecision::Half {
+            thoughts.push(("Prediction", "logits are added up, averaged and resampled in float16, as nnU-Net does".into()));
+        }
         if !self.postprocessing.is_empty() {
             thoughts.push(("Postprocessing", self.postprocessing_words().join("; ")));
         }

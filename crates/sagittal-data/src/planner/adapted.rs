@@ -3,7 +3,7 @@
 use super::{normalization, resampled_shape, spacing};
 use crate::{
     DataError, Fingerprint,
-    plan::{Channel, Plan, RegionOfInterest},
+    plan::{Channel, LogitPrecision, Plan, RegionOfInterest},
     statistics,
 };
 use sagittal_image::Rank;
@@ -13,7 +13,7 @@ impl Plan {
     ///
     /// Network, patch, spacing, orientation and training stay, because weights make sense with them only; normalisation stays
     /// where there are as many channels as before. Channels, labels, regions and the ends of the network are those of the data.
-    /// Steps of post-processing were chosen on other cases and go.
+    /// Steps of post-processing were chosen on other cases and go, and so does the float16 of another program.
     ///
     /// # Errors
     /// [`DataError::Plan`] if the images have another number of axes, or the result would be no plan.
@@ -43,6 +43,7 @@ impl Plan {
             ignore_label: fingerprint.ignore_label,
             median_shape: self.median_shape_of(fingerprint),
             region_of_interest: self.region_of(fingerprint),
+            logits: LogitPrecision::Single,
             postprocessing: Vec::new(),
             ..self.clone()
         };

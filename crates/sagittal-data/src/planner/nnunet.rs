@@ -11,8 +11,8 @@ use super::{normalization, spacing, topology::Topology};
 use crate::{
     DataError, Fingerprint,
     plan::{
-        ActivationKind, AugmentationPlan, Estimate, LossKind, NetworkPlan, OptimizerKind, OrientationRule, Plan, RateSchedule,
-        TrainingPlan, UnetPlan,
+        ActivationKind, AugmentationPlan, Estimate, LogitPrecision, LossKind, NetworkPlan, OptimizerKind, OrientationRule, Plan,
+        RateSchedule, TrainingPlan, UnetPlan,
     },
 };
 use sagittal_image::Rank;
@@ -362,6 +362,7 @@ impl Draft<'_> {
                 pretraining: None,
                 augmentation: AugmentationPlan::nnunet(patch),
             },
+            logits: LogitPrecision::Single,
             postprocessing: Vec::new(),
         };
         plan.validate()?;

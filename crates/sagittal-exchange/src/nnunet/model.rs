@@ -2,7 +2,10 @@
 
 use super::{field::Field, plans, postprocessing, tree::Tree, weights};
 use crate::{ExchangeError, checkpoint::Checkpoint};
-use sagittal_data::{Plan, plan::KeepParts};
+use sagittal_data::{
+    Plan,
+    plan::{KeepParts, LogitPrecision},
+};
 use sagittal_nets::Network;
 use sagittal_tensor::Device;
 use serde_json::{Value, json};
@@ -14,7 +17,7 @@ pub const PROGRAM: &str = "nnU-Net v2";
 const CURE: &str = "name the folder TRAINER__PLANS__CONFIGURATION of a trained model, one above it, or the zip that nnU-Net exports";
 
 /// Which of the models and folds of a tree are wanted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Which {
     /// A configuration such as `3d_fullres`, or the name of a model's folder; needed where there are several.
     pub configuration: Option<String>,
@@ -22,6 +25,15 @@ pub struct Which {
     pub folds: Vec<String>,
     /// The checkpoint of the best validation instead of the final one.
     pub best: bool,
+    /// How exactly logits are put together: nnU-Net's own way, unless told otherwise.
+    pub logits: LogitPrecision,
+}
+
+impl Default for Which {
+    /// The one model that is there, as nnU-Net predicts with it.
+    fn default() -> Self {
+        Self { configuration: None, folds: Vec::new(), best: false, logits: LogitPrecision::Half }
+    }
 }
 
 /// A trained model of nnU-Net v2.
@@ -38,6 +50,7 @@ pub struct Model {
     postprocessing_place: Option<String>,
     /// The configuration that was asked for, where a name of a folder does not tell it.
     wanted: Option<String>,
+    logits: LogitPrecision,
 }
 
 /// One fold of a model.
@@ -79,7 +92,18 @@ impl Model {
             .file_name()
             .is_some_and(|name| which.configuration.as_deref().is_some_and(|wanted| is_called(&name.to_string_lossy(), wanted)));
         let wanted = which.configuration.clone().filter(|_| root.is_empty() && !named);
-        Ok(Self { tree, root, plans, dataset, checkpoint_name, folds, postprocessing: steps, postprocessing_place: steps_place, wanted })
+        Ok(Self {
+            tree,
+            root,
+            plans,
+            dataset,
+            checkpoint_name,
+            folds,
+            postprocessing: steps,
+            postprocessing_place: steps_place,
+            wanted,
+            logits: which.logits,
+        })
     }
 
     /// Names of the folds that were chosen, in order.
@@ -109,7 +133,12 @@ impl Model {
             return Err(ExchangeError::malformed(&place, finding, "name another model's folder, or leave out --configuration"));
         }
         let mirror_axes = mirror_axes(&checkpoint.json("inference_allowed_mirroring_axes"), &place)?;
-        let extras = plans::Extras { configuration: configuration.to_owned(), mirror_axes, postprocessing: self.postprocessing.clone() };
+        let extras = plans::Extras {
+            configuration: configuration.to_owned(),
+            mirror_axes,
+            postprocessing: self.postprocessing.clone(),
+            logits: self.logits,
+        };
         let (plans_place, dataset_place) =
             (self.tree.place(&format!("{}plans.json", self.root)), self.tree.place(&format!("{}dataset.json", self.root)));
         let mut plan = plans::plan(&Field::root(&self.plans, &plans_place), &Field::root(&self.dataset, &dataset_place), extras)?;

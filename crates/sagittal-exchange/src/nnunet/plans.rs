@@ -5,7 +5,8 @@ use crate::ExchangeError;
 use sagittal_data::{
     Plan,
     plan::{
-        AugmentationPlan, Channel, Estimate, KeepParts, LossKind, Normalization, OptimizerKind, OrientationRule, RateSchedule, TrainingPlan,
+        AugmentationPlan, Channel, Estimate, KeepParts, LogitPrecision, LossKind, Normalization, OptimizerKind, OrientationRule,
+        RateSchedule, TrainingPlan,
     },
 };
 use sagittal_image::Rank;
@@ -21,6 +22,7 @@ pub(super) struct Extras {
     /// nnU-Net's spatial axes of the network, 0 first.
     pub(super) mirror_axes: Vec<usize>,
     pub(super) postprocessing: Vec<KeepParts>,
+    pub(super) logits: LogitPrecision,
 }
 
 /// The plan by which a model was trained.
@@ -82,6 +84,7 @@ pub(super) fn plan(plans: &Field<'_>, dataset: &Field<'_>, extras: Extras) -> Re
         training: training(patch, extras.mirror_axes.iter().map(|axis| axis + 3 - network_rank).collect()),
         network,
         region_of_interest: None,
+        logits: extras.logits,
         postprocessing: extras.postprocessing,
         estimate: Estimate::default(),
     };

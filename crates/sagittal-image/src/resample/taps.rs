@@ -7,8 +7,8 @@ use super::{Interpolation, line::Line, separate_axis};
 pub struct Tap {
     /// The old voxels, in order; equal beyond the ends and where the nearest one is taken.
     pub voxels: [usize; 2],
-    /// Their weights, of sum 1.
-    pub weights: [f32; 2],
+    /// Their weights, of sum 1 but for the last bit.
+    pub weights: [f64; 2],
 }
 
 /// For each axis the taps with which [`super::resample_probabilities`] brings a volume of `old_shape` to `new_shape`; without
@@ -26,7 +26,7 @@ pub fn probability_taps(old_shape: [usize; 3], new_shape: [usize; 3], spacings_m
             Interpolation::Nearest => Tap { voxels: [line.first(o); 2], weights: [1.0, 0.0] },
             _ => {
                 let (voxels, weights) = line.pair(o);
-                Tap { voxels, weights: weights.map(|weight| weight as f32) }
+                Tap { voxels, weights }
             }
         };
         (0..new_shape[axis]).map(tap).collect()
@@ -54,13 +54,14 @@ mod tests {
             for z in &along_z {
                 for y in &along_y {
                     for x in &along_x {
-                        let mut sum = 0.0;
+                        let mut sum = 0.0f64;
                         for corner in 0..8 {
                             let [i, j, k] = [corner >> 2, corner >> 1 & 1, corner & 1];
-                            sum += z.weights[i] * y.weights[j] * x.weights[k] * at(z.voxels[i], y.voxels[j], x.voxels[k]);
+                            let weight = z.weights[i] * y.weights[j] * x.weights[k];
+                            sum += weight * f64::from(at(z.voxels[i], y.voxels[j], x.voxels[k]));
                         }
                         let expected = *values.next().expect("as many voxels");
-                        assert!((sum - expected).abs() < 1e-4, "{sum}, expected {expected}, to {shape:?}");
+                        assert!((sum - f64::from(expected)).abs() < 1e-4, "{sum}, expected {expected}, to {shape:?}");
                     }
                 }
             }

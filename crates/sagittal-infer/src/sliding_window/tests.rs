@@ -29,8 +29,16 @@ fn network_with(classes: usize, channels: usize, dropout: f64) -> Network {
 }
 
 fn window(mirror_axes: Vec<usize>) -> SlidingWindow<'static> {
-    let (context, weighting) = ([[0; 2]; 3], Weighting::Gaussian);
-    SlidingWindow { tile: [8; 3], context, region: None, weighting, step_fraction: 0.5, mirror_axes, disagreement: false }
+    SlidingWindow {
+        tile: [8; 3],
+        context: [[0; 2]; 3],
+        region: None,
+        weighting: Weighting::Gaussian,
+        step_fraction: 0.5,
+        mirror_axes,
+        disagreement: false,
+        precision: LogitPrecision::Single,
+    }
 }
 
 fn image(shape: [usize; 4]) -> Vec<f32> {
@@ -55,7 +63,7 @@ fn slices_of(voters: &[Voter<'_>], data: &[f32], shape: [usize; 4], window: &Sli
         n_done += n;
         ControlFlow::Continue(())
     };
-    assert!(window.run(&view, rows.clone(), &mut |slice| found.extend_from_slice(slice), &mut count).is_continue());
+    assert!(window.run(&view, rows.clone(), &mut |slice| found.extend_from_slice(slice), &mut count).is_ok());
     assert_eq!(n_done, window.n_tiles(size, &rows), "tiles announced and done");
     found
 }
@@ -223,7 +231,7 @@ fn a_prediction_can_be_broken_off() {
         n_calls += 1;
         ControlFlow::Break(())
     };
-    assert!(window(vec![]).run(&view, 0..9, &mut |_| (), &mut at_once).is_break());
+    assert!(window(vec![]).run(&view, 0..9, &mut |_| (), &mut at_once).is_err());
     assert_eq!(n_calls, 1);
 }
 

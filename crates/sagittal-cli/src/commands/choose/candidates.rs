@@ -37,9 +37,14 @@ impl Candidate {
     }
 
     /// Scores the label maps that lie in `folders`.
-    fn scored(runs: &[&Run], folders: Vec<(usize, PathBuf)>, held_out: &HeldOut, messages: &Messages, stop: &Stop) -> anyhow::Result<Self> {
-        let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
-        let unscored = Self { name: names.join(" + "), runs: names, folders, scores: Scores { mean_dice: None, dice: Vec::new() } };
+    pub(super) fn scored(
+        runs: Vec<String>,
+        folders: Vec<(usize, PathBuf)>,
+        held_out: &HeldOut,
+        messages: &Messages,
+        stop: &Stop,
+    ) -> anyhow::Result<Self> {
+        let unscored = Self { name: runs.join(" + "), runs, folders, scores: Scores { mean_dice: None, dice: Vec::new() } };
         let progress = messages.progress(&format!("scoring {}", unscored.name), Unit::Cases, held_out.cases.len() as u64);
         let scores = held_out.score(&unscored, &[], &progress, stop).with_context(|| format!("scoring {}", unscored.name))?;
         Ok(Self { scores, ..unscored })
@@ -60,7 +65,7 @@ pub(super) fn all(
     let mut candidates = Vec::new();
     for run in runs {
         let folders = folds.iter().map(|&fold| (fold, run.validation(fold))).collect();
-        candidates.push(Candidate::scored(&[run], folders, held_out, messages, stop)?);
+        candidates.push(Candidate::scored(vec![run.name.clone()], folders, held_out, messages, stop)?);
     }
     let Some(ensembles) = ensembles else { return Ok(candidates) };
     for (idx, a) in runs.iter().enumerate() {
@@ -72,7 +77,7 @@ pub(super) fn all(
             let folder = ensembles.join(format!("{}+{}", a.name, b.name));
             predict([a, b], &folds, &folder, held_out, device, messages, stop)?;
             let folders = folds.iter().map(|&fold| (fold, folder.clone())).collect();
-            candidates.push(Candidate::scored(&[a, b], folders, held_out, messages, stop)?);
+            candidates.push(Candidate::scored(vec![a.name.clone(), b.name.clone()], folders, held_out, messages, stop)?);
         }
     }
     Ok(candidates)
