@@ -7,8 +7,8 @@ use super::{PlanOptions, cost, spacing};
 use crate::{
     DataError, Fingerprint, Splits,
     plan::{
-        AugmentationPlan, Channel, Estimate, ImageToMaskPlan, LossKind, NetworkPlan, Normalization, OptimizerKind, Plan, RateSchedule,
-        TrainingPlan,
+        AugmentationPlan, Channel, Estimate, ImageToMaskPlan, LogitPrecision, LossKind, NetworkPlan, Normalization, OptimizerKind, Plan,
+        RateSchedule, TrainingPlan,
     },
     statistics,
 };
@@ -87,6 +87,7 @@ pub(super) fn plan(fingerprint: &Fingerprint, options: &PlanOptions) -> Result<P
             full_batch: None,
             augmentation: AugmentationPlan { enabled: false, ..AugmentationPlan::nnunet(patch) },
         },
+        logits: LogitPrecision::Single,
         postprocessing: Vec::new(),
     };
     plan.validate()?;

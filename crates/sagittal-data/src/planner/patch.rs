@@ -7,8 +7,8 @@ use super::{PlanOptions, cost, normalization, spacing};
 use crate::{
     DataError, Fingerprint,
     plan::{
-        AugmentationPlan, Estimate, LossKind, NetworkPlan, OptimizerKind, PatchPlan, PatchView, Plan, RateSchedule, RegionOfInterest,
-        TrainingPlan,
+        AugmentationPlan, Estimate, LogitPrecision, LossKind, NetworkPlan, OptimizerKind, PatchPlan, PatchView, Plan, RateSchedule,
+        RegionOfInterest, TrainingPlan,
     },
 };
 use sagittal_image::Rank;
@@ -94,6 +94,7 @@ impl Plan {
                 full_batch: None,
                 augmentation: AugmentationPlan::nnunet(patch),
             },
+            logits: LogitPrecision::Single,
             postprocessing: Vec::new(),
         };
         plan.training.augmentation = AugmentationPlan::nnunet(plan.input_size()).without();
