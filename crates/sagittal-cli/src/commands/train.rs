@@ -256,7 +256,7 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     if !is_over {
         return Ok(Trained { metrics: Err(stopped), n_left_out });
     }
-    let plan = if matches!(plan.network, NetworkPlan::Patch(_)) && plan.postprocessing.is_empty() {
+    let plan = if chooses_clean_up(&plan) {
         let result = trainer.result();
         let Some(steps) = clean_up::choose(&result, &plan, &dataset, &fold, &previous, &masks, &device, messages, stop)? else {
             return Ok(Trained { metrics: Err(stopped), n_left_out });
@@ -271,6 +271,17 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     };
     let metrics = validation::score(&trainer.result(), &plan, &dataset, &fold, &previous, &masks, &folder, seed, &device, messages, stop)?;
     Ok(Trained { metrics: metrics.ok_or(stopped), n_left_out })
+}
+
+/// Cases that are predicted at the end of a training: the validation cases, and those on which a voxel classifier's clean-up is tried.
+pub(crate) fn n_predicted(plan: &Plan, fold: &Fold) -> usize {
+    let tried = if chooses_clean_up(plan) { fold.training.len().min(clean_up::MOST_CASES) } else { 0 };
+    fold.validation.len() + tried
+}
+
+/// Whether the clean-up of a voxel classifier is still to be chosen.
+fn chooses_clean_up(plan: &Plan) -> bool {
+    matches!(plan.network, NetworkPlan::Patch(_)) && plan.postprocessing.is_empty()
 }
 
 /// Seconds to predict and score one case as a training does at its end, by a network that has learned nothing; `None` if somebody asked to

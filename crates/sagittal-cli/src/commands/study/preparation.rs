@@ -250,13 +250,14 @@ fn validation_times(
             return Ok(None);
         }
         let same = |other: &Plan| other.network == plan.network && other.patch == plan.patch && other.spacing_mm == plan.spacing_mm;
+        let n_cases = train::n_predicted(plan, fold) as f64;
         let known = plans[..index].iter().position(same).map(|other| seconds[other]);
         seconds.push(match known {
             Some(known) => known,
             None => {
                 let taken = train::validation_s(plan, dataset, id, &place, device, messages, stop);
                 match taken.with_context(|| format!("arm {}: case {id} cannot be predicted", arm.name))? {
-                    Some(taken) => taken * fold.validation.len() as f64,
+                    Some(taken) => taken * n_cases,
                     None => return Ok(None),
                 }
             }

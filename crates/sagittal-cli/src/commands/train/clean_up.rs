@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Training cases that are tried on at most.
-const MOST_CASES: usize = 8;
+pub(super) const MOST_CASES: usize = 8;
 /// No further case is begun after this time.
 const LONGEST: Duration = Duration::from_secs(300);
 /// Sizes that are tried, as parts of what a label usually has.
