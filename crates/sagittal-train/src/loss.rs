@@ -6,7 +6,7 @@ pub use over_pixels::softmax_over_pixels;
 
 use sagittal_data::{
     Plan,
-    plan::{LossKind, MaskOutput, NetworkPlan},
+    plan::{LossKind, MaskHead, MaskOutput, NetworkPlan},
 };
 use sagittal_tensor::{LossTarget, RegionTable, Tensor, segmentation_loss};
 use std::sync::Arc;
@@ -52,9 +52,7 @@ impl Objective {
             let target = if loss == LossKind::NormalizedCrossEntropy { MaskTarget::Normalized } else { MaskTarget::AsItIs };
             return Self { over_pixels: Some(target), ..Self::classes(batch_dice) };
         }
-        // Summed over a picture, as the post's loss is, so that its learning rate keeps its meaning.
-        let pixels = plan.network.whole_image().filter(|_| loss == LossKind::CrossEntropy);
-        let pixels = pixels.map_or(1.0, |[y, x]| (y * x) as f32);
+        let pixels = if loss == LossKind::CrossEntropy { pixels_with_own_weights(&plan.network) } else { 1.0 };
         if plan.regions.is_empty() {
             return Self { entropy_weight: pixels, dice_weight: dice_weight(loss), ..Self::classes(batch_dice) };
         }
@@ -69,6 +67,18 @@ impl Objective {
             batch_dice,
             over_pixels: None,
         }
+    }
+}
+
+/// How many times the mean over pixels the cross entropy of a picture counts.
+///
+/// With dense layers every pixel has weights of its own, which see its share of the loss alone: it is summed over the pixels, as the post's
+/// is, so that the post's learning rate keeps its meaning. A convolution's weights see all pixels together: their mean, as in every other network; by
+/// the sum they are thrown so far in the first steps that the ReLUs die.
+fn pixels_with_own_weights(network: &NetworkPlan) -> f32 {
+    match network {
+        NetworkPlan::ImageToMask(mask) if matches!(mask.head, MaskHead::Dense { .. }) => mask.size.iter().product::<usize>() as f32,
+        _ => 1.0,
     }
 }
 
@@ -152,6 +162,14 @@ pub fn downsample_labels(labels: &[u8], n: usize, size: [usize; 3], coarse: [usi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sagittal_data::plan::ImageToMaskPlan;
+
+    #[test]
+    fn pixels_with_weights_of_their_own_are_summed_and_those_that_share_them_averaged() {
+        let post = ImageToMaskPlan::post(1, 2);
+        assert_eq!(pixels_with_own_weights(&NetworkPlan::ImageToMask(post.clone())), 4096.0);
+        assert_eq!(pixels_with_own_weights(&NetworkPlan::ImageToMask(ImageToMaskPlan { head: MaskHead::Convolution, ..post })), 1.0);
+    }
 
     #[test]
     fn weights_are_halved_and_the_coarsest_is_left_out() {

@@ -106,7 +106,8 @@ impl Plan {
             (LossKind::NormalizedCrossEntropy, _) => " with the mask as target, divided by its area",
             (LossKind::CrossEntropy, NetworkPlan::ImageToMask(mask)) => match mask.output {
                 MaskOutput::SoftmaxOverPixels => " with the mask as target, as it is: it mostly measures the mask's area",
-                MaskOutput::ClassesOfPixels => ", summed over the pixels of a picture",
+                MaskOutput::ClassesOfPixels if matches!(mask.head, MaskHead::Dense { .. }) => ", summed over the pixels of a picture",
+                MaskOutput::ClassesOfPixels => "",
             },
             _ => "",
         };

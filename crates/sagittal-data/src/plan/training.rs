@@ -31,8 +31,8 @@ pub enum LossKind {
     /// Cross entropy minus soft Dice (nnU-Net's).
     #[default]
     DiceCrossEntropy,
-    /// Cross entropy alone. Of networks that see whole pictures it is the sum over a picture, as in Seo's post: where its
-    /// pixels compete (`softmax_over_pixels`) that of the mask as it is, so that it mostly measures the mask's area.
+    /// Cross entropy alone. Of networks that see whole pictures through dense layers it is the sum over a picture, as in Seo's
+    /// post: where its pixels compete (`softmax_over_pixels`) that of the mask as it is, so that it mostly measures the mask's area.
     CrossEntropy,
     /// The same with every mask divided by its area, so that it has the sum 1 that the soft-max has. Only where the pixels
     /// of a picture compete.
