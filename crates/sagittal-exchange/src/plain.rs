@@ -23,7 +23,8 @@ pub fn export(network: &Network, plan: &Plan) -> Result<Vec<u8>, SafeTensorError
         .iter()
         .map(|parameter| {
             let mut shape = parameter.shape.clone();
-            if flat && shape.len() == 5 {
+            // A voxel classifier of stacked slices looks across them, once: that kernel stays one of a 3-D module.
+            if flat && shape.len() == 5 && shape[2] == 1 {
                 shape.remove(2);
             }
             let bytes = parameter.value.clone().into_data().iter::<f32>().flat_map(f32::to_le_bytes).collect();

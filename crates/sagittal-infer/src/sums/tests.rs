@@ -101,7 +101,10 @@ fn halves_are_added_up_and_averaged_as_nnunet_does() {
     assert!(disagreements.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5 && *a >= 0.0));
     // They are those of float32 but for the rounding.
     let single: Vec<f32> = slices(&golden, LogitPrecision::Single, false).concat();
-    assert!(single.iter().zip(&golden.logits).all(|(a, b)| (a - b).abs() < 0.1));
+    let largest = golden.logits.iter().fold(0.0f32, |most, logit| most.max(logit.abs()));
+    let worst = single.iter().zip(&golden.logits).fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()));
+    // A dozen roundings of numbers of 11 bits.
+    assert!(worst > 0.0 && worst < 12.0 / 2048.0 * largest, "{worst} of {largest}");
 }
 
 #[test]

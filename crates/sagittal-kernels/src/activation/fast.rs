@@ -139,8 +139,8 @@ pub(super) fn silu(x: f32) -> f32 {
 
 #[inline(always)]
 pub(super) fn silu_slope(x: f32) -> f32 {
-    let s = sigmoid(x);
-    s * (1.0 + x * (1.0 - s))
+    // Not `1 - sigmoid`, of which little is left where `x` is large.
+    sigmoid(x) + x * sigmoid_slope(x)
 }
 
 #[inline(always)]
