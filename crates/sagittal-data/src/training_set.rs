@@ -5,6 +5,7 @@ mod derived;
 mod stored;
 mod unlabelled;
 
+pub use derived::Make;
 pub use stored::{StoredCase, Window};
 
 use crate::{Case, DataError, Dataset, Plan, Preprocessor, TrainingCase, preprocess::Besides};

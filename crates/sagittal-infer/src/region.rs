@@ -15,16 +15,14 @@ pub(crate) struct Region {
 impl Region {
     pub(crate) fn of(inside: Volume<bool>) -> Self {
         let [_, n_y, n_x] = inside.shape();
-        let mut bounds = [(); 3].map(|()| usize::MAX..0);
+        // Nothing is inside yet.
+        let mut ends = [(usize::MAX, 0); 3];
         for voxel in inside.voxels().iter().enumerate().filter(|(_, inside)| **inside).map(|(voxel, _)| voxel) {
-            for (bounds, at) in bounds.iter_mut().zip([voxel / (n_y * n_x), voxel / n_x % n_y, voxel % n_x]) {
-                *bounds = bounds.start.min(at)..bounds.end.max(at + 1);
+            for ((first, end), at) in ends.iter_mut().zip([voxel / (n_y * n_x), voxel / n_x % n_y, voxel % n_x]) {
+                (*first, *end) = ((*first).min(at), (*end).max(at + 1));
             }
         }
-        if bounds[0].is_empty() {
-            bounds = [(); 3].map(|()| 0..0);
-        }
-        Self { inside, bounds }
+        Self { inside, bounds: ends.map(|(first, end)| first.min(end)..end) }
     }
 
     /// Voxels along each axis of the box.

@@ -39,6 +39,7 @@ pub(crate) struct Sums<'a> {
     members: BTreeMap<[usize; 3], (Members, usize)>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "a prediction has one")]
 enum Fronts<'a> {
     /// The disagreement is a last value of each voxel.
     Single(Front<'a, f32>),

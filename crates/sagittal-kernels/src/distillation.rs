@@ -111,7 +111,7 @@ pub fn distillation(
     assert!(counted.is_none_or(|counted| counted.len() == n_voxels), "voxels that count");
     let n_counted = counted.map_or(n_voxels, |counted| counted.iter().filter(|counts| **counts).count());
     let factor = scale / n_counted.max(1) as f32;
-    let of_chunk = |(index, ((d_logits, logits), targets)): (usize, ((&mut [f32], &[f32]), &[f32]))| {
+    let of_chunk = |index: usize, d_logits: &mut [f32], logits: &[f32], targets: &[f32]| {
         let mut sum = 0.0;
         let mut scaled = vec![0.0; n_outputs];
         let voxels = d_logits.chunks_exact_mut(n_outputs).zip(logits.chunks_exact(n_outputs)).zip(targets.chunks_exact(n_outputs));
@@ -132,7 +132,7 @@ pub fn distillation(
         .zip(logits.par_chunks(CHUNK * n_outputs))
         .zip(targets.par_chunks(CHUNK * n_outputs))
         .enumerate()
-        .map(of_chunk)
+        .map(|(index, ((d_logits, logits), targets))| of_chunk(index, d_logits, logits, targets))
         .collect();
     f64::from(scale) * sums.iter().sum::<f64>() / n_counted.max(1) as f64
 }

@@ -152,7 +152,8 @@ fn distances(surface: &Surface, other: &Surface, spacing: [f64; 3]) -> Vec<Eleme
     let of_slice = |(z, slice): (usize, &Slice)| {
         let mut elements = Vec::with_capacity(slice.len());
         // Where the elements of this row are and of the last one that has some, and what is nearest to them.
-        let (mut before, mut here): (Vec<(usize, Nearest)>, Vec<(usize, Nearest)>) = (Vec::new(), Vec::new());
+        let mut before: Vec<(usize, Nearest)> = Vec::new();
+        let mut here = Vec::new();
         for (y, (row, codes)) in slice.rows().enumerate().filter(|(_, (row, _))| !row.is_empty()) {
             let mut beside = 0;
             for (&x, &code) in row.iter().zip(codes) {

@@ -36,8 +36,8 @@ struct Tower {
 impl Tower {
     /// Features of all voxels, `[N, Z, Y, X, C]`, larger than `labelled` by what the convolutions leave of a patch.
     fn forward(&self, parameters: &Parameters, mut x: Tensor<5>, labelled: [usize; 3], activation: Activation) -> Tensor<5> {
-        for axis in 0..3 {
-            let (first, length) = (self.plan.first[axis], self.plan.side[axis] + labelled[axis] - 1);
+        for (axis, labelled) in labelled.into_iter().enumerate() {
+            let (first, length) = (self.plan.first[axis], self.plan.side[axis] + labelled - 1);
             if length < x.dims()[axis + 1] {
                 x = x.narrow(axis + 1, first, length);
             }

@@ -55,6 +55,8 @@ pub use planes::{Look, one_slice, planes, three_planes};
 pub use probability::Curves;
 pub use progress::{LayerGradient, Progress, ProgressRecord};
 pub use slices::{montage, sweep};
-pub use study::{StudyArm, StudyCase, StudyCell, StudyClaim, StudyColumn, StudyCurves, StudyInput, StudyPanel, side_by_side, study_html};
+pub use study::{
+    Points, StudyArm, StudyCase, StudyCell, StudyClaim, StudyColumn, StudyCurves, StudyInput, StudyPanel, side_by_side, study_html,
+};
 pub use surface::{surface, turning_surface};
 pub use window::Window;

@@ -137,8 +137,11 @@ pub struct StudyCurves {
     /// A sentence below.
     pub note: String,
     /// Names and points, each with the logarithm to base 10 of its value; a gap in the record is a gap in the line.
-    pub lines: Vec<(String, Vec<(f64, Option<f64>)>)>,
+    pub lines: Vec<(String, Points)>,
 }
+
+/// Points of a line; a value that is not there is a gap.
+pub type Points = Vec<(f64, Option<f64>)>;
 
 /// The page.
 pub fn study_html(input: &StudyInput) -> String {

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 /// Who says what the student shall learn.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a training has one")]
 pub enum Teacher {
     /// A network that looks at every batch.
     OfBatches(Network),

@@ -92,7 +92,7 @@ fn a_study_trains_every_arm_and_writes_its_report() {
 #[test]
 fn a_killed_study_goes_on_with_the_same_command() {
     let place = tempfile::tempdir().unwrap();
-    prepare(place.path(), &TINY.replace("epochs = 2", "epochs = 4"));
+    prepare(place.path(), &TINY.replace("epochs = 2", "epochs = 8"));
     let words = ["study", "tiny.toml", "set", "-o", "out", "--json"];
     let mut child = Command::new(env!("CARGO_BIN_EXE_sagittal"))
         .args(words)
@@ -101,10 +101,10 @@ fn a_killed_study_goes_on_with_the_same_command() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // In the middle of the second training.
+    // In the middle of the second training: in its second epoch the checkpoint of the first is there.
     let progress = place.path().join("out/runs/fast/seed_0/fold_0/progress.jsonl");
     let start = Instant::now();
-    while !progress.is_file() && child.try_wait().unwrap().is_none() {
+    while fs::read_to_string(&progress).map_or(0, |text| text.lines().count()) < 2 && child.try_wait().unwrap().is_none() {
         assert!(start.elapsed() < Duration::from_secs(300), "the second training does not begin");
         sleep(Duration::from_millis(2));
     }

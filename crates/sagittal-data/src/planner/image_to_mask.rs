@@ -146,7 +146,8 @@ mod tests {
             let NetworkPlan::ImageToMask(mask) = &mut plan.network else { unreachable!("planned above") };
             mask
         }
-        let cases: [(fn(&mut Plan), &str); 7] = [
+        type Case = (fn(&mut Plan), &'static str);
+        let cases: [Case; 7] = [
             (|plan| plan.patch[1] = 128, "patch is [1, 128, 64], expected [1, 64, 64]"),
             (|plan| plan.spacing_mm = Some([1.0; 3]), "spacing_mm is Some"),
             (|plan| plan.image_rank = Rank::Three, "image_rank is 3, expected 2"),

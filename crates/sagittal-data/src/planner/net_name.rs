@@ -69,6 +69,6 @@ mod tests {
         for net in NetName::ALL {
             assert_eq!(net.name().parse(), Ok(net));
         }
-        assert!("resnet".parse::<NetName>().unwrap_err().contains("patch-stacked2d"));
+        assert!("resnet".parse::<NetName>().is_err_and(|error| error.contains("patch-stacked2d")));
     }
 }

@@ -8,6 +8,9 @@ use super::{
 use crate::{DataError, TrainingCase};
 use std::sync::atomic::AtomicU64;
 
+/// Makes numbers of a case, given its name, `[C, Z, Y, X]` numbers and that shape.
+pub type Make<'a> = dyn FnMut(&str, &[f32], [usize; 4]) -> Option<Vec<f32>> + 'a;
+
 impl TrainingSet {
     /// A set of as many cases, in the same order and on the same grids, whose channels `make` makes of each case's own. With a
     /// cache they are made once for all trainings: `purpose` says of what they are made besides the case, such as the digest
@@ -28,7 +31,7 @@ impl TrainingSet {
         n_channels: usize,
         purpose: &str,
         options: &TrainingSetOptions,
-        make: &mut dyn FnMut(&str, &[f32], [usize; 4]) -> Option<Vec<f32>>,
+        make: &mut Make<'_>,
     ) -> Result<Option<Self>, DataError> {
         let cache = options.cache.as_ref().map(|folder| Cache::open(folder)).transpose()?;
         let used_bytes = AtomicU64::new(0);

@@ -103,8 +103,9 @@ fn halves_are_added_up_and_averaged_as_nnunet_does() {
     let single: Vec<f32> = slices(&golden, LogitPrecision::Single, false).concat();
     let largest = golden.logits.iter().fold(0.0f32, |most, logit| most.max(logit.abs()));
     let worst = single.iter().zip(&golden.logits).fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()));
-    // A dozen roundings of numbers of 11 bits.
-    assert!(worst > 0.0 && worst < 12.0 / 2048.0 * largest, "{worst} of {largest}");
+    // Up to eight tiles are added up, in numbers of 11 bits that are rounded after each; before they partly cancel each other, sums are
+    // a few times what is left of them.
+    assert!(worst > 0.0 && worst < 4.0 * 8.0 / 2048.0 * largest, "{worst} of {largest}");
 }
 
 #[test]

@@ -64,7 +64,9 @@ impl Setup {
 
     /// Says which cases belong to no group, or are of no patient: a misspelt name would otherwise leave a case out in silence.
     pub(crate) fn note_unknown(&self, metrics: &Metrics, messages: &Messages) {
-        let lacking: [(&Option<Named>, &str, &str, fn(&CaseScore) -> bool); 2] = [
+        /// What the user named, what it is called, what is found of a case, and of which.
+        type Lacking<'a> = (&'a Option<Named>, &'static str, &'static str, fn(&CaseScore) -> bool);
+        let lacking: [Lacking<'_>; 2] = [
             (&self.groups, "groups", "is in no group", |case| case.group.is_none()),
             (&self.patients, "patients", "is of no patient that was named; it counts as one of its own", |case| case.patient.is_none()),
         ];
