@@ -246,7 +246,11 @@ impl Plan {
 
     /// The estimate of the plan as it is: whoever edits a plan does not work out what it costs.
     pub fn estimated(&self) -> Estimate {
-        Estimate::of(&self.network, self.patch, self.batch_size)
+        let mut estimate = Estimate::of(&self.network, self.patch, self.batch_size);
+        if self.training.pretraining.is_some() {
+            estimate.memory_bytes += cost::pretraining_memory(&self.network);
+        }
+        estimate
     }
 
     /// For the class of every label, in the order of [`Plan::labels`], the regions it belongs to, as positions in

@@ -43,9 +43,13 @@ fn network(plan: &Plan) -> Network {
 
 /// Nowhere 0, so that nothing is cut off.
 fn image() -> Image {
-    let n = SHAPE.iter().product::<usize>();
+    image_of(SHAPE)
+}
+
+fn image_of(shape: [usize; 3]) -> Image {
+    let n = shape.iter().product::<usize>();
     let voxels = (0..n).map(|i| 0.25 + ((i as f64 * 0.618_033_988_749_895).fract() as f32 - 0.5) * 4.0).collect();
-    Image { channels: vec![Volume::new(SHAPE, voxels)], geometry: Geometry::volume(SHAPE, [1.0; 3]), header: SourceHeader::default() }
+    Image { channels: vec![Volume::new(shape, voxels)], geometry: Geometry::volume(shape, [1.0; 3]), header: SourceHeader::default() }
 }
 
 /// The label of one voxel, from its surroundings with zeros beyond the image.
@@ -68,9 +72,13 @@ fn label_of(network: &Network, plan: &Plan, image: &Image, at: [usize; 3]) -> u1
 }
 
 fn predict(plan: &Plan, region: Option<&LabelMap>, memory_bytes: Option<u64>) -> Result<Volume<u16>, InferError> {
+    predict_image(plan, image(), region, memory_bytes)
+}
+
+fn predict_image(plan: &Plan, image: Image, region: Option<&LabelMap>, memory_bytes: Option<u64>) -> Result<Volume<u16>, InferError> {
     let ensemble = Ensemble::new(vec![network(plan)], plan.clone(), &Device::cpu());
     let options = PredictOptions { memory_bytes, ..PredictOptions::default() };
-    ensemble.predict_in("x", image(), region, options, &mut |_, _| ControlFlow::Continue(())).map(|prediction| prediction.labels)
+    ensemble.predict_in("x", image, region, options, &mut |_, _| ControlFlow::Continue(())).map(|prediction| prediction.labels)
 }
 
 /// Compares the voxels inside with their own surroundings; all others are background.
@@ -112,17 +120,24 @@ fn only_the_region_is_labelled() {
 }
 
 #[test]
-fn little_memory_makes_smaller_tiles_and_the_same_labels() {
-    let plan = plan(PatchView::Volume, None);
-    let all = predict(&plan, None, None).unwrap();
-    let ensemble = Ensemble::new(vec![network(&plan)], plan.clone(), &Device::cpu());
-    let grid = Geometry::volume(SHAPE, [1.0; 3]);
-    let cost = |memory_bytes| ensemble.cost(&grid, PredictOptions { memory_bytes, ..PredictOptions::default() });
-    let most = cost(None).unwrap().bytes;
-    // The least that still fits, in steps of a thousandth.
-    let less = (1..1000).rev().map(|part| most / 1000 * part).take_while(|bytes| cost(Some(*bytes)).is_ok()).last().unwrap();
-    let within = cost(Some(less)).unwrap();
-    assert!(within.bytes <= less && less < most, "{within:?} of {most}");
-    assert_eq!(predict(&plan, None, Some(less)).unwrap(), all);
-    assert!(matches!(predict(&plan, None, Some(1 << 20)), Err(InferError::Memory { .. })));
+fn little_memory_makes_smaller_tiles_and_blocks_of_rows_and_the_same_labels() {
+    for view in [PatchView::Slice, PatchView::Volume] {
+        // So large that its numbers count beside those of a tile.
+        let (plan, shape) = (plan(view, None), [8, 900, 20]);
+        let all = predict_image(&plan, image_of(shape), None, None).unwrap();
+        let ensemble = Ensemble::new(vec![network(&plan)], plan.clone(), &Device::cpu());
+        let grid = Geometry::volume(shape, [1.0; 3]);
+        let cost = |memory_bytes| ensemble.cost(&grid, PredictOptions { memory_bytes, ..PredictOptions::default() });
+        let most = cost(None).unwrap().bytes;
+        // The least that still fits, in steps of a thousandth.
+        let less = (1..1000).rev().map(|part| most / 1000 * part).take_while(|bytes| cost(Some(*bytes)).is_ok()).last().unwrap();
+        let within = cost(Some(less)).unwrap();
+        assert!(within.bytes <= less && less < most && within.n_blocks > 1, "{view:?}: {within:?} of {most}");
+        assert!(
+            predict_image(&plan, image_of(shape), None, Some(less)).unwrap() == all,
+            "{view:?}: other labels in {} blocks",
+            within.n_blocks
+        );
+        assert!(matches!(predict_image(&plan, image_of(shape), None, Some(1 << 20)), Err(InferError::Memory { .. })));
+    }
 }

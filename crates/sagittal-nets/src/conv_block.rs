@@ -102,6 +102,11 @@ pub(crate) struct Head {
 }
 
 impl Head {
+    /// Its convolution.
+    pub(crate) fn spec(&self) -> ConvSpec {
+        self.spec
+    }
+
     pub(crate) fn forward(&self, parameters: &Parameters, x: Tensor<5>) -> Tensor<5> {
         let (weight, bias) = self.weights.values(parameters);
         conv(x, weight, bias, self.spec)
@@ -117,6 +122,13 @@ pub(crate) struct Dense {
 }
 
 impl Dense {
+    /// Adds `NAME.weight`, `[n_out, n_in]`, and `NAME.bias`, zeros.
+    pub(crate) fn new(name: &str, [n_in, n_out]: [usize; 2], weights: Vec<f32>, parameters: &mut Parameters, device: &Device) -> Self {
+        let weight = parameters.add(format!("{name}.weight"), vec![n_out, n_in], weights, device);
+        let bias = parameters.add(format!("{name}.bias"), vec![n_out], vec![0.0; n_out], device);
+        Self { weights: Weights { weight, bias: Some(bias), c_out: n_out }, n_in, n_out }
+    }
+
     /// `[N, n_in]` => `[N, n_out]`.
     pub(crate) fn forward(&self, parameters: &Parameters, x: Tensor<2>) -> Tensor<2> {
         // The weights stand on the left, so that their gradient comes out in their own order: of 200 million a copy counts.
@@ -242,7 +254,7 @@ impl<'a> Builder<'a> {
     /// `NAME`, always with bias.
     pub(crate) fn dense(&mut self, name: &str, n_in: usize, n_out: usize) -> Dense {
         let weights = self.drawn(n_in * n_out, n_in);
-        Dense { weights: self.add(name, vec![n_out, n_in], weights, n_out, true), n_in, n_out }
+        Dense::new(name, [n_in, n_out], weights, &mut self.parameters, self.device)
     }
 
     fn conv(&mut self, name: &str, spec: ConvSpec, has_bias: bool) -> Weights {

@@ -8,7 +8,11 @@
 //! al. 2015), of dense layers, which a tanh follows, with 1 / fan-in (LeCun et al. 1998); biases begin at 0. Arrays carry
 //! PyTorch's order: dense layers see a picture as `[C, Y, X]`, masks come as `[M, Y, X]`.
 
-use crate::{Parameters, activation_of, dense::Dense, init::first_weights};
+use crate::{
+    Parameters, activation_of,
+    conv_block::Dense,
+    init::{first_weights, lecun_normal},
+};
 use rand_chacha::ChaCha8Rng;
 use sagittal_data::plan::{ActivationKind, ImageToMaskPlan, MaskHead, MaskLogits, MaskOutput, UnetPlan};
 use sagittal_tensor::{Activation, ConvSpec, Device, Padding, Tensor, activate, conv};
@@ -59,7 +63,9 @@ impl Builder<'_> {
     }
 
     fn dense(&mut self, name: &str, n_in: usize, n_out: usize) -> Dense {
-        Dense::new(name, [n_in, n_out], &mut self.parameters, self.rng.as_deref_mut(), self.device)
+        let n = n_in * n_out;
+        let weights = self.rng.as_deref_mut().map_or_else(|| vec![0.0; n], |rng| lecun_normal(n, n_in, rng));
+        Dense::new(name, [n_in, n_out], weights, &mut self.parameters, self.device)
     }
 }
 

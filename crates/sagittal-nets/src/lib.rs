@@ -7,7 +7,6 @@
 mod activation;
 mod conv_block;
 mod decoder;
-mod dense;
 mod dropout;
 mod error;
 mod greedy;
@@ -24,7 +23,7 @@ mod weights;
 pub use activation::{Criteria, activation_of};
 pub use dropout::{Dropout, DropoutLayer};
 pub use error::NetError;
-pub use greedy::GreedyLayer;
+pub use greedy::{GreedyLayer, GreedyShape};
 pub use image_to_mask::ImageToMask;
 pub use network::{Network, Outputs};
 pub use parameters::{Parameter, Parameters};

@@ -9,7 +9,7 @@
 //! tower after the other, each `[C, Z, Y, X]`, as PyTorch flattens them.
 
 use crate::{
-    Dropout, DropoutLayer, Parameters, activation_of,
+    Dropout, DropoutLayer, GreedyLayer, GreedyShape, Parameters, activation_of,
     conv_block::{Builder, Dense, Head},
 };
 use sagittal_data::plan::{PatchPlan, Tower as TowerPlan, UnetPlan};
@@ -34,19 +34,43 @@ struct Tower {
 }
 
 impl Tower {
-    /// Features of all voxels, `[N, Z, Y, X, C]`, larger than `labelled` by what the convolutions leave of a patch.
-    fn forward(&self, parameters: &Parameters, mut x: Tensor<5>, labelled: [usize; 3], activation: Activation) -> Tensor<5> {
+    /// What it sees of an image for so many voxels.
+    fn seen(&self, mut x: Tensor<5>, labelled: [usize; 3]) -> Tensor<5> {
         for (axis, labelled) in labelled.into_iter().enumerate() {
             let (first, length) = (self.plan.first[axis], self.plan.side[axis] + labelled - 1);
             if length < x.dims()[axis + 1] {
                 x = x.narrow(axis + 1, first, length);
             }
         }
-        for conv in &self.convs {
-            x = activate(conv.forward(parameters, x), activation);
-        }
         x
     }
+
+    /// Features of all voxels, `[N, Z, Y, X, C]`, larger than `labelled` by what the convolutions leave of a patch.
+    fn forward(&self, parameters: &Parameters, x: Tensor<5>, labelled: [usize; 3], activation: Activation) -> Tensor<5> {
+        through(&self.convs, parameters, self.seen(x, labelled), activation)
+    }
+}
+
+/// Convolutions one after the other, each with the activation behind it.
+fn through(convs: &[Head], parameters: &Parameters, x: Tensor<5>, activation: Activation) -> Tensor<5> {
+    convs.iter().fold(x, |x, conv| activate(conv.forward(parameters, x), activation))
+}
+
+/// `[N, Z, Y, X, C]` of every tower => `[N, features]`, those of one tower after the other, each `[C, Z, Y, X]`.
+fn joined(features: Vec<Tensor<5>>) -> Tensor<2> {
+    let flat = features.into_iter().map(|x| {
+        let [n, z, y, w, c] = x.dims();
+        x.permute([0, 4, 1, 2, 3]).reshape([n, c * z * y * w])
+    });
+    let mut flat: Vec<Tensor<2>> = flat.collect();
+    if flat.len() == 1 { flat.swap_remove(0) } else { Tensor::cat(flat, 1) }
+}
+
+/// Which layer a number stands for.
+enum Place {
+    /// Tower, convolution.
+    Convolution(usize, usize),
+    Dense(usize),
 }
 
 impl PatchNet {
@@ -105,19 +129,70 @@ impl PatchNet {
         if n == 1 { regions.into_iter().next().expect("one region") } else { Tensor::cat(regions, 0) }
     }
 
+    /// Convolutions, one tower after the other, and the dense layers but the last.
+    pub(crate) fn greedy_layers(&self) -> Vec<GreedyLayer> {
+        let of_tower = |(t, tower): (usize, &Tower)| {
+            let layer = |(i, conv): (usize, &Head)| GreedyLayer::of_convolution(format!("towers.{t}.{i}"), conv.spec());
+            tower.convs.iter().enumerate().map(layer).collect::<Vec<_>>()
+        };
+        let hidden = self.dense.iter().enumerate().take(self.dense.len() - 1);
+        let of_dense = |(i, dense): (usize, &Dense)| GreedyLayer {
+            name: format!("dense.{i}"),
+            c_in: dense.n_in,
+            c_out: dense.n_out,
+            shape: GreedyShape::Dense,
+        };
+        self.towers.iter().enumerate().flat_map(of_tower).chain(hidden.map(of_dense)).collect()
+    }
+
+    fn place(&self, layer: usize) -> Place {
+        let mut left = layer;
+        for (t, tower) in self.towers.iter().enumerate() {
+            if left < tower.convs.len() {
+                return Place::Convolution(t, left);
+            }
+            left -= tower.convs.len();
+        }
+        Place::Dense(left)
+    }
+
+    /// What one of them sees of what single voxels see.
+    pub(crate) fn greedy_input(&self, layer: usize, parameters: &Parameters, x: Tensor<5>) -> Tensor<5> {
+        match self.place(layer) {
+            Place::Convolution(t, i) => {
+                let tower = &self.towers[t];
+                through(&tower.convs[..i], parameters, tower.seen(x, [1; 3]), self.activation)
+            }
+            Place::Dense(i) => {
+                let features = self.towers.iter().map(|tower| tower.forward(parameters, x.clone(), [1; 3], self.activation));
+                let joined = joined(features.collect());
+                let [n, width] = joined.dims();
+                let first = joined.reshape([n, 1, 1, 1, width]);
+                let n_convs = layer - i;
+                (n_convs..layer).fold(first, |x, before| self.greedy_output(before, parameters, x))
+            }
+        }
+    }
+
+    /// The output of one of them.
+    pub(crate) fn greedy_output(&self, layer: usize, parameters: &Parameters, input: Tensor<5>) -> Tensor<5> {
+        match self.place(layer) {
+            Place::Convolution(t, i) => through(&self.towers[t].convs[i..=i], parameters, input, self.activation),
+            Place::Dense(i) => {
+                let (dense, n) = (&self.dense[i], input.dims()[0]);
+                let values = dense.forward(parameters, input.reshape([n, dense.n_in]));
+                activate(values, self.activation).reshape([n, 1, 1, 1, dense.n_out])
+            }
+        }
+    }
+
     fn n_classes(&self) -> usize {
         self.dense.last().map_or(0, |layer| layer.n_out)
     }
 
     /// `[N, Z, Y, X, C]` of every tower, all of which a voxel sees => `[N, K]`.
     fn of_single_voxels(&self, parameters: &Parameters, features: Vec<Tensor<5>>, dropout: Dropout) -> Tensor<2> {
-        let flat = features.into_iter().map(|x| {
-            let [n, z, y, w, c] = x.dims();
-            x.permute([0, 4, 1, 2, 3]).reshape([n, c * z * y * w])
-        });
-        let mut flat: Vec<Tensor<2>> = flat.collect();
-        let joined = if flat.len() == 1 { flat.swap_remove(0) } else { Tensor::cat(flat, 1) };
-        self.layers_behind(parameters, self.dense[0].forward(parameters, joined), 1, dropout)
+        self.layers_behind(parameters, self.dense[0].forward(parameters, joined(features)), 1, dropout)
     }
 
     /// `[1, Z, Y, X, C]` of every tower => `[1, Z', Y', X', K]`.

@@ -83,18 +83,16 @@ impl ResidualUNet {
 
     /// The stem and the encoder's blocks, in order.
     pub(crate) fn greedy_layers(&self) -> Vec<GreedyLayer> {
-        let layer =
-            |name: String, ConvSpec { c_in, c_out, kernel, stride, .. }: ConvSpec| GreedyLayer { name, c_in, c_out, kernel, stride };
         let of_stage = |(stage, blocks): (usize, &Vec<ResidualBlock>)| {
             let of_block = |(i, block): (usize, &ResidualBlock)| {
                 let ConvSpec { stride, .. } = block.first.spec();
                 // The second convolution decides what comes out, the first by how much it is coarser.
                 let spec = ConvSpec { c_in: block.first.spec().c_in, stride, ..block.second.spec() };
-                layer(format!("encoder.stages.{stage}.blocks.{i}"), spec)
+                GreedyLayer::of_convolution(format!("encoder.stages.{stage}.blocks.{i}"), spec)
             };
             blocks.iter().enumerate().map(of_block).collect::<Vec<_>>()
         };
-        let stem = layer("encoder.stem.convs.0".to_owned(), self.stem.spec());
+        let stem = GreedyLayer::of_convolution("encoder.stem.convs.0".to_owned(), self.stem.spec());
         std::iter::once(stem).chain(self.encoder.iter().enumerate().flat_map(of_stage)).collect()
     }
 

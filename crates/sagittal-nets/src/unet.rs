@@ -44,10 +44,8 @@ impl UNet {
     /// The encoder's blocks, in order.
     pub(crate) fn greedy_layers(&self) -> Vec<GreedyLayer> {
         let of_stage = |(stage, blocks): (usize, &Vec<Block>)| {
-            let layer = |(i, block): (usize, &Block)| {
-                let ConvSpec { c_in, c_out, kernel, stride, .. } = block.spec();
-                GreedyLayer { name: format!("encoder.stages.{stage}.0.convs.{i}"), c_in, c_out, kernel, stride }
-            };
+            let layer =
+                |(i, block): (usize, &Block)| GreedyLayer::of_convolution(format!("encoder.stages.{stage}.0.convs.{i}"), block.spec());
             blocks.iter().enumerate().map(layer).collect::<Vec<_>>()
         };
         self.encoder.iter().enumerate().flat_map(of_stage).collect()

@@ -4,8 +4,8 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sagittal_data::plan::{ActivationKind, NetworkPlan, UnetPlan};
-use sagittal_nets::{Dropout, ModelFile, NetError, Network, Outputs};
-use sagittal_tensor::{Device, Tensor};
+use sagittal_nets::{Dropout, GreedyShape, ModelFile, NetError, Network, Outputs};
+use sagittal_tensor::{Device, Padding, Tensor};
 use serde_json::json;
 use std::path::Path;
 
@@ -182,7 +182,8 @@ fn the_layers_of_an_encoder_follow_each_other_from_the_image_down() {
         for (i, layer) in layers.iter().enumerate() {
             let input = network.greedy_input(i, x.clone());
             assert_eq!(input.dims(), [1, size[0], size[1], size[2], layer.c_in], "{layer:?}");
-            size = std::array::from_fn(|axis| size[axis] / layer.stride[axis]);
+            let GreedyShape::Convolution { stride, padding: Padding::Same, .. } = layer.shape else { panic!("{layer:?}") };
+            size = std::array::from_fn(|axis| size[axis] / stride[axis]);
             let output = network.greedy_output(i, network.parameters(), input);
             assert_eq!(output.dims(), [1, size[0], size[1], size[2], layer.c_out], "{layer:?}");
             assert!(network.parameters().iter().any(|p| p.name.starts_with(&format!("{}.", layer.name))), "{layer:?}");

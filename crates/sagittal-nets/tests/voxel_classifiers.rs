@@ -8,7 +8,7 @@ use sagittal_data::{
     ActivationKind,
     plan::{NetworkPlan, PatchPlan, PatchView},
 };
-use sagittal_nets::{Dropout, Network, Outputs};
+use sagittal_nets::{Dropout, GreedyShape, Network, Outputs};
 use sagittal_tensor::{Device, Tensor, TensorData};
 use sagittal_testing::{Array, read_npz, relative_difference};
 use std::path::PathBuf;
@@ -77,6 +77,39 @@ fn logits_and_gradients_are_those_of_pytorch() {
             let worst = relative_difference(&numbers(found), &read(&format!("gradient/{}", parameter.name)).values);
             assert!(worst < TOLERANCE, "{view:?}: the gradient of {} differs by {worst:e}", parameter.name);
         }
+    }
+}
+
+#[test]
+fn layers_one_after_the_other_give_the_logits_but_for_the_last_of_them() {
+    for view in VIEWS {
+        let plan = golden_plan(view);
+        let (network, x) = region(&plan, [1; 3]);
+        let layers = network.greedy_layers();
+        let n_convs = plan.towers().len() * plan.filters.len();
+        assert_eq!(layers.len(), n_convs + plan.dense.len(), "{view:?}");
+        let mut last = None;
+        for (i, layer) in layers.iter().enumerate() {
+            let input = network.greedy_input(i, x.clone());
+            assert_eq!(input.dims()[4], layer.c_in, "{layer:?}");
+            assert_eq!(layer.shape == GreedyShape::Dense, i >= n_convs, "{layer:?}");
+            let output = network.greedy_output(i, network.parameters(), input);
+            assert_eq!(output.dims()[4], layer.c_out, "{layer:?}");
+            assert!(network.parameters().iter().any(|p| p.name == format!("{}.weight", layer.name)), "{layer:?}");
+            last = Some(output);
+        }
+        // What is left is the last dense layer: its weights times what was found, and its bias.
+        let hidden = numbers(last.unwrap());
+        let of_last = |end: &str| {
+            let name = format!("dense.{}.{end}", plan.dense.len());
+            numbers(network.parameters().iter().find(|p| p.name == name).unwrap().value.clone())
+        };
+        let (weight, bias) = (of_last("weight"), of_last("bias"));
+        let rows = weight.chunks_exact(hidden.len()).zip(bias);
+        let found: Vec<f32> = rows.map(|(row, bias)| row.iter().zip(&hidden).map(|(a, b)| a * b).sum::<f32>() + bias).collect();
+        let expected = numbers(network.forward(x, Outputs::Finest).swap_remove(0));
+        let worst = relative_difference(&found, &expected);
+        assert!(worst < TOLERANCE, "{view:?}: {found:?} is not {expected:?}");
     }
 }
 

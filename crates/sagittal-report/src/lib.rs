@@ -56,7 +56,8 @@ pub use probability::Curves;
 pub use progress::{LayerGradient, Progress, ProgressRecord};
 pub use slices::{montage, sweep};
 pub use study::{
-    Points, StudyArm, StudyCase, StudyCell, StudyClaim, StudyColumn, StudyCurves, StudyInput, StudyPanel, side_by_side, study_html,
+    Points, StudyArm, StudyCase, StudyCell, StudyClaim, StudyColumn, StudyCurves, StudyInput, StudyPanel, StudyTable, side_by_side,
+    study_html,
 };
 pub use surface::{surface, turning_surface};
 pub use window::Window;

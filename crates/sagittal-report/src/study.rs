@@ -35,6 +35,8 @@ pub struct StudyInput {
     pub claims: Vec<StudyClaim>,
     /// The same cases in all arms.
     pub cases: Vec<StudyCase>,
+    /// What follows from several arms together.
+    pub tables: Vec<StudyTable>,
     /// Further curves, such as of gradients.
     pub curves: Vec<StudyCurves>,
     /// The plan of the first arm in words; blank lines part paragraphs.
@@ -125,6 +127,19 @@ pub struct StudyPanel {
     pub dice: Option<f64>,
     /// The PNG file.
     pub png: Vec<u8>,
+}
+
+/// A table of texts.
+#[derive(Clone, Debug, Default)]
+pub struct StudyTable {
+    /// What it is.
+    pub title: String,
+    /// How to read it.
+    pub note: String,
+    /// Headings.
+    pub head: Vec<String>,
+    /// Cells, a heading's each; none if there is only the note to say.
+    pub rows: Vec<Vec<String>>,
 }
 
 /// Curves of several arms on one pair of axes, the vertical one logarithmic.

@@ -7,8 +7,8 @@ use sagittal_data::{
     Batch, DataError, Fingerprint, Loader, LoaderOptions, Plan, PlanOptions, Purpose, Seed, TrainingCase, TrainingSet, TrainingSetOptions,
     fingerprint::Intensities,
     plan::{
-        ActivationKind, Corruption, DistillationKind, DistillationPlan, NetworkPlan, OptimizerKind, PretrainingLength, PretrainingPlan,
-        UnetPlan,
+        ActivationKind, Corruption, DistillationKind, DistillationPlan, NetworkPlan, OptimizerKind, PatchPlan, PatchView,
+        PretrainingLength, PretrainingPlan, UnetPlan,
     },
 };
 use sagittal_nets::{Network, Outputs};
@@ -317,6 +317,50 @@ fn every_layer_learns_to_restore_its_input_and_the_network_keeps_its_shape() {
             assert_eq!(trainer.progress.step, 0);
             train(&mut trainer, folder.path(), 2, &mut Silent);
             assert_eq!(trainer.progress.step, 12);
+        }
+    }
+}
+
+#[test]
+fn the_layers_of_voxel_classifiers_learn_without_labels_too() {
+    for view in [PatchView::Slice, PatchView::Stacked, PatchView::Triplanar, PatchView::Volume] {
+        let (side, filters, dense) = (SIZE, vec![3, 4], vec![24, 16]);
+        let plan = PatchPlan { side, kernel: 3, filters, dense, activation: ActivationKind::Tanh, ..PatchPlan::thesis(view, 1, 2) };
+        let (folder, seen) = (tempfile::tempdir().unwrap(), plan.context().map(|[before, after]| before + 1 + after));
+        let plan = NetworkPlan::Patch(plan);
+        let mut trainer = trainer_of(&plan, OptimizerKind::Adamw, 0.005);
+        let before = trainer.network.clone();
+        // Of each box what the classifier sees of its middle.
+        let around_middle = |batch: Batch| {
+            let first = seen.map(|n| (SIZE - n) / 2);
+            let at = |i: usize| [i / (seen[1] * seen[2]), i / seen[2] % seen[1], i % seen[2]];
+            let n = seen.iter().product::<usize>();
+            let voxel = |i: usize| {
+                let (image, [z, y, x]) = (i / n * SIZE * SIZE * SIZE, at(i % n));
+                batch.images[image + ((first[0] + z) * SIZE + first[1] + y) * SIZE + first[2] + x]
+            };
+            let images = (0..2 * n).map(voxel).collect();
+            Batch { images, labels: Vec::new(), shape: [2, 1, seen[0], seen[1], seen[2]], ..batch }
+        };
+        let mut batches_from = |first: u64| {
+            let batches: Vec<_> = (first..first + 200).map(|step| Ok(around_middle(batch(step)))).collect();
+            Box::new(batches.into_iter()) as Box<dyn Iterator<Item = Result<Batch, DataError>>>
+        };
+        let rule = PretrainingPlan { length: PretrainingLength::Epochs(120), ..pretraining(Corruption::Gaussian(0.3)) };
+        let at = FoldFolder(folder.path().to_owned());
+        let outcome = pretrain(&mut trainer, &rule, Seed(4), &mut batches_from, &at, &options(10), &mut Silent).unwrap();
+        assert_eq!(outcome, PretrainingOutcome::Done);
+        let layers = trainer.network.greedy_layers();
+        let record = read_pretraining(&at.pretraining()).unwrap();
+        assert_eq!(record.layers.len(), layers.len());
+        for record in &record.layers {
+            let (first, last) = (record.losses[0].1, record.losses.last().unwrap().1);
+            assert!(last < 0.8 * first, "{view:?} {record:?}");
+        }
+        for (old, new) in before.parameters().iter().zip(trainer.network.parameters().iter()) {
+            let is_of_layer = layers.iter().any(|layer| new.name.starts_with(&format!("{}.", layer.name)));
+            let changed = old.value.clone().into_data() != new.value.clone().into_data();
+            assert_eq!(changed, is_of_layer, "{view:?}: {}", new.name);
         }
     }
 }

@@ -11,6 +11,7 @@ mod page;
 mod preparation;
 mod results;
 mod schedule;
+mod tables;
 mod trainings;
 mod words;
 

@@ -125,6 +125,9 @@ fn layers_learn_without_labels_first_and_the_report_shows_how() {
         .exits(2)
         .says("leaves nothing of 3 seconds");
     sagittal(place, &["train", "set", "-o", "run", "--resume", "--pretrain", "4s"]).exits(2).says("has another pre-training");
+    sagittal(place, &["train", "set", "--net", "patch-2d", "-o", "voxels", "--time", "6s", "--pretrain", "50%"])
+        .exits(0)
+        .says("without labels: layer 3 of 3, dense.0: error");
     sagittal(place, &["train", "set", "--plan", "plan.json", "-o", "short", "--time", "2s", "--pretrain", "30%"]).exits(0);
     assert_eq!(read(place, "short/plan.json")["training"]["pretraining"]["length"], json!({ "part": 0.3 }));
 }

@@ -85,6 +85,14 @@ pub fn training_memory(network: &NetworkPlan, patch: [usize; 3], batch_size: usi
     batch * (F32 * (kept + in_flight) + prepared) + F32 * COPIES_OF_PARAMETERS * parameters(network) + labelling + PROGRAM_BYTES
 }
 
+/// What learning without labels takes on top, layer by layer: for the largest layer its gradient and what it was before, and a
+/// decoder of the same size with gradient and two buffers.
+pub fn pretraining_memory(network: &NetworkPlan) -> u64 {
+    const COPIES_OF_A_LAYER: u64 = 6;
+    let weights = |conv: &Conv| conv.input * conv.output * conv.kernel_size;
+    F32 * COPIES_OF_A_LAYER * convs(network, network.total_stride()).iter().map(weights).max().unwrap_or(0)
+}
+
 /// All convolutions of the network over a patch.
 fn convs(network: &NetworkPlan, patch: [usize; 3]) -> Vec<Conv> {
     match network {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sagittal_metrics::Verdict;
 
-use super::{StudyArm, StudyInput, forest};
+use super::{StudyArm, StudyInput, StudyTable, forest};
 use crate::{
     ProgressRecord,
     chart::{self, Chart, Series, XAxis, YAxis},
@@ -92,7 +92,24 @@ pub(super) fn results(page: &mut String, input: &StudyInput) {
     if !against_size.is_empty() {
         let _ = write!(page, "<div class=\"charts one\">{}</div>", chart::svg(&against_size));
     }
+    input.tables.iter().for_each(|further| table(page, further));
     page.push_str("</section>");
+}
+
+fn table(page: &mut String, table: &StudyTable) {
+    let _ = write!(page, "<h3>{}</h3><p class=\"note\">{}</p>", escape(&table.title), escape(&table.note));
+    if table.rows.is_empty() {
+        return;
+    }
+    page.push_str("<div class=\"scroll\"><table class=\"cases\"><thead><tr>");
+    table.head.iter().for_each(|title| page.push_str(&format!("<th scope=\"col\">{}</th>", escape(title))));
+    page.push_str("</tr></thead><tbody>");
+    for cells in &table.rows {
+        page.push_str("<tr>");
+        cells.iter().for_each(|cell| page.push_str(&format!("<td>{}</td>", escape(cell))));
+        page.push_str("</tr>");
+    }
+    page.push_str("</tbody></table></div>");
 }
 
 /// Quality against size, for arms that belong to families.

@@ -49,6 +49,12 @@ fn input() -> StudyInput {
         arms: vec![arm("one", 0.8, 0.7), arm("two", 0.9, 0.85)],
         claims: [Verdict::Confirmed, Verdict::NotConfirmed, Verdict::Undecided].map(claim).to_vec(),
         cases: vec![StudyCase { role: CaseRole::Best, case: "c<1>".into(), panels: vec![panel] }],
+        tables: vec![StudyTable {
+            title: "Size & accuracy".into(),
+            note: "read off".into(),
+            head: vec!["Dice".into(), "<flat>".into()],
+            rows: vec![vec!["0.8".into(), "12 nodes".into()]],
+        }],
         curves: vec![StudyCurves {
             title: "Gradients".into(),
             lines: vec![("two".into(), vec![(1.0, Some(2.0))])],
@@ -76,6 +82,9 @@ fn the_page_is_whole_escaped_and_asks_nobody_for_anything() {
         "not confirmed",
         "Gradients",
         "First.</p>",
+        "Size &amp; accuracy",
+        "<td>12 nodes</td>",
+        "&lt;flat&gt;",
     ] {
         assert!(page.contains(text), "{text}");
     }

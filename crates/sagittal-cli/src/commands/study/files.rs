@@ -81,6 +81,14 @@ fn as_markdown(study: &Study, results: &Results) -> String {
         );
     }
     results.cautions().iter().for_each(|caution| text += &format!("\n{caution}\n"));
+    for table in &results.tables {
+        let _ = writeln!(text, "\n## {}\n\n{}", table.title, table.note);
+        if !table.rows.is_empty() {
+            let row = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+            let _ = write!(text, "\n{}|{}\n", row(&table.head), "---|".repeat(table.head.len()));
+            table.rows.iter().for_each(|cells| text += &row(cells));
+        }
+    }
     if !results.claims.is_empty() {
         text += "\n## Claims\n";
     }

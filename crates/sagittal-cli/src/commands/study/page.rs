@@ -6,8 +6,8 @@ use anyhow::Context;
 use sagittal_data::Dataset;
 use sagittal_image::io;
 use sagittal_report::{
-    CaseRole, Palette, StudyArm, StudyCase, StudyCell, StudyClaim, StudyColumn, StudyCurves, StudyInput, StudyPanel, representative_cases,
-    side_by_side, study_html,
+    CaseRole, Palette, StudyArm, StudyCase, StudyCell, StudyClaim, StudyColumn, StudyCurves, StudyInput, StudyPanel, StudyTable,
+    representative_cases, side_by_side, study_html,
 };
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
     measure::Measure,
     preparation::Preparation,
     results::{ArmResults, EpochGradients, Results},
-    words,
+    tables, words,
 };
 use crate::{commands::predict::label_extension, messages::Messages, whole_file};
 
@@ -63,6 +63,12 @@ pub(super) fn write(
         verdict_words: claim.in_words(),
         findings: claim.tests.iter().map(|test| test.in_words.clone()).collect(),
     });
+    let tables = results.tables.iter().map(|table| StudyTable {
+        title: table.title.clone(),
+        note: table.note.clone(),
+        head: table.head.clone(),
+        rows: table.rows.clone(),
+    });
     let input = StudyInput {
         title: study.title.clone(),
         dataset: results.dataset.clone(),
@@ -73,6 +79,7 @@ pub(super) fn write(
         arms: arms.collect(),
         claims: claims.collect(),
         cases,
+        tables: tables.collect(),
         curves: gradient_curves(results),
         plan_words: preparation.plans.first().map_or(String::new(), |plan| plan.describe()),
         provenance: provenance.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
@@ -124,14 +131,10 @@ fn gradient_curves(results: &Results) -> Vec<StudyCurves> {
         return Vec::new();
     }
     let by_layer = recorded().map(|(arm, run)| {
-        let n = run.gradients.len().div_ceil(4);
+        let first = &run.gradients[..run.gradients.len().div_ceil(4)];
         let layers = run.gradients[0].layers.len();
-        let mean = |layer: usize| {
-            let logs = run.gradients[..n].iter().filter_map(|epoch| Some(epoch.layers.get(layer)?.1)).filter(|norm| *norm > 0.0);
-            let logs: Vec<f64> = logs.map(f64::log10).collect();
-            (!logs.is_empty()).then(|| logs.iter().sum::<f64>() / logs.len() as f64)
-        };
-        (arm.name.clone(), (0..layers).map(|layer| ((layer + 1) as f64, mean(layer))).collect())
+        let point = |layer: usize| ((layer + 1) as f64, tables::mean_norm(first, layer).map(f64::log10));
+        (arm.name.clone(), (0..layers).map(point).collect())
     });
     let first_layer = recorded().map(|(arm, run)| {
         let norm = |epoch: &EpochGradients| epoch.layers.first().map(|layer| layer.1).filter(|norm| *norm > 0.0).map(f64::log10);

@@ -16,10 +16,11 @@ use super::{
     judgement::{self, Judged},
     measure::Measure,
     preparation::Preparation,
+    tables::{self, Table},
 };
 
 /// Part of the epochs at the end over which losses are compared, and at the beginning over which gradients are.
-const QUARTER: f64 = 0.25;
+pub(super) const QUARTER: f64 = 0.25;
 /// Fewer steps than this teach hardly anything: of hippocampus (MSD Task04) a usual network has a mean Dice of 0.79 after 320.
 const FEW_STEPS: f64 = 200.0;
 
@@ -39,6 +40,7 @@ pub(super) struct Results {
     pub(super) labels: Vec<String>,
     pub(super) arms: Vec<ArmResults>,
     pub(super) claims: Vec<Judged>,
+    pub(super) tables: Vec<Table>,
     pub(super) failures: Vec<Failure>,
 }
 
@@ -126,6 +128,7 @@ pub(super) fn gather(
         arm.summary = measures.filter_map(|measure| Some((measure.name(), arm.effect(measure, &cases, &groups, &bootstrap)?))).collect();
     }
     let claims = study.claims.iter().map(|claim| judgement::judge(claim, &arms, &cases, &groups, &bootstrap)).collect();
+    let tables = tables::of(study, &arms);
     Ok(Results {
         format_version: 1,
         title: study.title.clone(),
@@ -137,6 +140,7 @@ pub(super) fn gather(
         labels,
         arms,
         claims,
+        tables,
         failures,
     })
 }
