@@ -63,7 +63,12 @@ fn a_study_trains_every_arm_and_writes_its_report() {
     let arms = results["arms"].as_array().unwrap();
     assert_eq!((arms.len(), arms[0]["runs"].as_array().unwrap().len()), (2, 2), "{results}");
     assert_eq!(results["claims"][0]["verdict"], "confirmed");
-    assert!(arms[0]["runs"][0]["cases"]["prediction_s"].as_object().unwrap().len() == 1, "{results}");
+    let of_cases = &arms[0]["runs"][0]["cases"];
+    assert!(of_cases["prediction_s"].as_object().unwrap().len() == 1, "{results}");
+    let (case, seconds) = of_cases["prediction_s"].as_object().unwrap().iter().next().unwrap();
+    let per_voxel = of_cases["prediction_us_per_voxel"][case].as_f64().unwrap();
+    // The cases have some ten thousand voxels.
+    assert!((1e3..1e6).contains(&(seconds.as_f64().unwrap() * 1e6 / per_voxel)), "{results}");
     assert_eq!(arms[0]["runs"][0]["measures"]["steps"], 6.0);
     let out = place.path().join("out");
     for file in ["study.toml", "study.json", "summary.md", "results.csv", "results.json", "report.html", "runs/slow/plan.json"] {

@@ -16,7 +16,7 @@ pub(super) fn write(study: &Study, results: &Results, folder: &StudyFolder) -> a
 
 /// A row for every training.
 fn as_csv(results: &Results) -> String {
-    let columns: Vec<Measure> = results.columns().into_iter().chain([Measure::TrainingS]).collect();
+    let columns = results.columns();
     let mut text = String::from("arm,seed");
     columns.iter().for_each(|column| text += &format!(",{column}"));
     results.labels.iter().for_each(|label| text += &format!(",{}", csv_field(&format!("dice {label}"))));

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::{description::Arm, schedule::Schedule};
 use crate::{commands::train::run_folder::RunFolder, outcome::WrongUse, whole_file};
 
+/// The fingerprint of the data set, in the folder.
+pub(super) const FINGERPRINT: &str = "fingerprint.json";
+
 /// Everything of a study lies in it.
 #[derive(Clone, Debug)]
 pub(super) struct StudyFolder(pub(super) PathBuf);

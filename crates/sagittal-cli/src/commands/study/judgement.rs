@@ -46,7 +46,7 @@ pub(super) fn judge(claim: &Claim, arms: &[ArmResults], cases: &[String], groups
 
 /// Whether another seed could have given something else, and was not tried.
 fn is_of_one_seed(test: &Test, effect: &Effect) -> bool {
-    effect.n_runs == 1 && !test.measure.is_exact() && test.measure != Measure::PredictionS
+    effect.n_runs == 1 && !test.measure.is_exact() && !matches!(test.measure, Measure::PredictionS | Measure::PredictionUsPerVoxel)
 }
 
 impl Judged {

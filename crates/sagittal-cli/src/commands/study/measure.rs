@@ -11,6 +11,8 @@ pub(crate) enum Measure {
     Score(Score),
     /// Seconds to predict a case.
     PredictionS,
+    /// Microseconds of that for each voxel of the image.
+    PredictionUsPerVoxel,
     /// Trainable numbers.
     Parameters,
     /// Feature maps and units of all layers.
@@ -31,8 +33,9 @@ pub(crate) enum Measure {
 
 impl Measure {
     /// All but the scores.
-    const OTHERS: [(Self, &'static str, &'static str); 9] = [
+    const OTHERS: [(Self, &'static str, &'static str); 10] = [
         (Self::PredictionS, "prediction_s", "s a case"),
+        (Self::PredictionUsPerVoxel, "prediction_us_per_voxel", "µs a voxel"),
         (Self::Parameters, "parameters", "parameters"),
         (Self::Nodes, "nodes", "nodes"),
         (Self::MultiplyAddsPerVoxel, "multiply_adds_per_voxel", "multiply-adds a voxel"),
@@ -47,7 +50,7 @@ impl Measure {
     pub(crate) const DICE: Self = Self::Score(Score::Dice);
 
     /// The columns of the tables, in order; those that nothing has are left out.
-    pub(crate) const COLUMNS: [Self; 11] = [
+    pub(crate) const COLUMNS: [Self; 13] = [
         Self::DICE,
         Self::Score(Score::Hausdorff95),
         Self::Score(Score::AverageSurfaceDistance),
@@ -57,7 +60,9 @@ impl Measure {
         Self::Parameters,
         Self::Nodes,
         Self::MultiplyAddsPerVoxel,
+        Self::PredictionUsPerVoxel,
         Self::PredictionS,
+        Self::TrainingS,
         Self::Steps,
     ];
 
@@ -79,7 +84,7 @@ impl Measure {
 
     /// Whether every case has one.
     pub(crate) fn is_of_cases(self) -> bool {
-        matches!(self, Self::Score(_) | Self::PredictionS)
+        matches!(self, Self::Score(_) | Self::PredictionS | Self::PredictionUsPerVoxel)
     }
 
     /// Whether it follows from the plan, without any noise.
@@ -103,6 +108,9 @@ impl Measure {
             Self::Score(score) => score.title(),
             Self::PredictionS => {
                 "measured: seconds to predict one validation case as a training does at its end, mirrored copies averaged, with the probabilities"
+            }
+            Self::PredictionUsPerVoxel => {
+                "measured: the same for each voxel of the image. Neighbouring voxels share work, so it need not follow the multiply-adds of one voxel"
             }
             Self::Parameters => "trainable numbers",
             Self::Nodes => "feature maps and units of all layers",

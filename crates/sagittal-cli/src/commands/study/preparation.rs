@@ -14,7 +14,7 @@ use sagittal_tensor::Device;
 use super::{
     arm_plan,
     description::{Arm, CaseLimits, Settings, Study},
-    folder::{Record, StudyFolder},
+    folder::{FINGERPRINT, Record, StudyFolder},
     schedule::{Given, Schedule},
 };
 use crate::{
@@ -73,7 +73,7 @@ impl Preparation {
         let total = args.length.time.unwrap_or(study.time);
         let plans = plans_of(study, &settings, &fingerprint, args, total, device, messages)?;
         splits.write(&folder.0.join(Splits::FILE_NAME))?;
-        crate::whole_file::write(&folder.0.join("fingerprint.json"), &serde_json::to_string_pretty(&fingerprint)?)?;
+        crate::whole_file::write(&folder.0.join(FINGERPRINT), &serde_json::to_string_pretty(&fingerprint)?)?;
         for (arm, plan) in study.arms.iter().zip(&plans) {
             let path = folder.plan(arm);
             let parent = path.parent().unwrap_or(&folder.0);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Context;
-use sagittal_data::{Dataset, Plan};
+use sagittal_data::{DataError, Dataset, Fingerprint, Plan};
 use sagittal_metrics::{Bootstrap, CaseScore, Effect, Metrics, Runs, Score};
 use sagittal_report::Progress;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{
     arm_plan::nodes,
     description::{Arm, Study},
-    folder::StudyFolder,
+    folder::{FINGERPRINT, StudyFolder},
     judgement::{self, Judged},
     measure::Measure,
     preparation::Preparation,
@@ -102,6 +102,7 @@ pub(super) fn gather(
 ) -> anyhow::Result<Results> {
     let cases = preparation.fold.validation.clone();
     let seeds = preparation.seeds(study);
+    let voxels_of = voxels_of(&folder.0.join(FINGERPRINT))?;
     let mut arms = Vec::new();
     let mut labels = Vec::new();
     for (arm, plan) in study.arms.iter().zip(&preparation.plans) {
@@ -112,7 +113,7 @@ pub(super) fn gather(
             .filter(|&&seed| !failures.iter().any(|failure| failure.arm == arm.name && failure.seed == seed))
             .collect::<Vec<_>>()
         {
-            match read_run(folder, study, arm, plan, seed, &cases) {
+            match read_run(folder, study, arm, plan, seed, &cases, &voxels_of) {
                 Ok(run) => runs.push(run),
                 Err(error) => {
                     failures.push(Failure { arm: arm.name.clone(), seed, reason: format!("its results cannot be read: {error:#}") })
@@ -124,7 +125,7 @@ pub(super) fn gather(
     let groups = groups_of(dataset, &cases);
     let bootstrap = Bootstrap::default();
     for arm in &mut arms {
-        let measures = Measure::COLUMNS.into_iter().chain([Measure::TrainingS]);
+        let measures = Measure::COLUMNS.into_iter();
         arm.summary = measures.filter_map(|measure| Some((measure.name(), arm.effect(measure, &cases, &groups, &bootstrap)?))).collect();
     }
     let claims = study.claims.iter().map(|claim| judgement::judge(claim, &arms, &cases, &groups, &bootstrap)).collect();
@@ -209,7 +210,15 @@ fn groups_of(dataset: &Dataset, cases: &[String]) -> Vec<usize> {
     groups
 }
 
-fn read_run(folder: &StudyFolder, study: &Study, arm: &Arm, plan: &Plan, seed: u64, cases: &[String]) -> anyhow::Result<RunResults> {
+fn read_run(
+    folder: &StudyFolder,
+    study: &Study,
+    arm: &Arm,
+    plan: &Plan,
+    seed: u64,
+    cases: &[String],
+    voxels_of: &BTreeMap<String, f64>,
+) -> anyhow::Result<RunResults> {
     let run = folder.run(arm, seed, study.fold);
     let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
     let metrics_path = run.validation().join("metrics.json");
@@ -240,6 +249,8 @@ fn read_run(folder: &StudyFolder, study: &Study, arm: &Arm, plan: &Plan, seed: u
         by_case.insert(Measure::Score(score).name(), values);
     }
     let times = times_of(&run.validation().join("times.json"))?;
+    let per_voxel = |(case, seconds): (&String, &f64)| (case.clone(), voxels_of.get(case).map(|voxels| seconds * 1e6 / voxels));
+    by_case.insert(Measure::PredictionUsPerVoxel.name(), times.iter().map(per_voxel).collect());
     by_case.insert(Measure::PredictionS.name(), times.into_iter().map(|(case, seconds)| (case, Some(seconds))).collect());
     Ok(RunResults {
         seed,
@@ -252,6 +263,12 @@ fn read_run(folder: &StudyFolder, study: &Study, arm: &Arm, plan: &Plan, seed: u
         progress,
         gradients,
     })
+}
+
+/// Voxels of every image of the data set.
+fn voxels_of(fingerprint: &Path) -> Result<BTreeMap<String, f64>, DataError> {
+    let cases = Fingerprint::read(fingerprint)?.cases;
+    Ok(cases.into_iter().map(|case| (case.id, case.shape.iter().product::<usize>() as f64)).collect())
 }
 
 /// A score of every case: the mean of its labels. Not defined where a label that is there has none, as the distance to what was not found.
