@@ -39,7 +39,7 @@ use crate::{
     commands::{evaluate, plan, region_masks::RegionMasks},
     device,
     messages::{Messages, Unit},
-    outcome::{Outcome, WrongUse},
+    outcome::{Outcome, StoppedOnRequest, WrongUse},
     stop::Stop,
 };
 use origin::Origin;
@@ -132,7 +132,7 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
         Some(model) => Some(Origin::read(model, &device)?),
         None => None,
     };
-    let masks = RegionMasks::open(args.roi.as_deref())?;
+    let masks = RegionMasks::open(args.roi.clone().or(folder.masks()?).as_deref())?;
     let plan = plan_of(args, origin.as_ref(), &dataset, &folder, &masks, &device, messages)?;
     refuse_masks_without_use(args, &plan)?;
     let previous_run = previous_run(args, &plan, &folder)?;
@@ -206,7 +206,7 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
         let (cases, places) = (&training, loader.places());
         match teacher.teach(rule, &plan, &dataset, cases, places, &keeping, args.fold, &device, messages, stop)? {
             Some(distillation) => trainer.learn_from(distillation),
-            None => bail!("stopped before the teacher had looked at all cases; --resume goes on"),
+            None => return Err(StoppedOnRequest(" before the teacher had looked at all cases; --resume goes on".to_owned()).into()),
         }
     }
     if let Some(n) = plan.training.full_batch {

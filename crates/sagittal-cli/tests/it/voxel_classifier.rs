@@ -18,7 +18,12 @@ fn read(path: &Path) -> Value {
 
 /// Plans `set` for a network by name, and makes it so small that it trains in a second.
 fn plan(place: &Path, net: &str, epochs: usize) -> Value {
-    sagittal(place, &["plan", "set", "--net", net, "-o", "plan.json"]).exits(0).prints("voxel classifier (Lai 2015)").prints("Region");
+    plan_with(place, net, epochs, &[])
+}
+
+fn plan_with(place: &Path, net: &str, epochs: usize, more: &[&str]) -> Value {
+    let words = [&["plan", "set", "--net", net, "-o", "plan.json"], more].concat();
+    sagittal(place, &words).exits(0).prints("voxel classifier (Lai 2015)").prints("Region");
     let mut plan = read(&place.join("plan.json"));
     let network = &mut plan["network"];
     (network["side"], network["kernel"]) = (json!(8), json!(3));
@@ -74,6 +79,20 @@ fn killed_and_resumed_gives_the_weights_of_an_unbroken_run() {
     sagittal(place, &words).exits(0);
     let read = |run: &str| fs::read(place.join(run).join("fold_0/model.safetensors")).unwrap();
     assert!(read("unbroken") == read("broken"), "the models differ");
+}
+
+#[test]
+fn a_run_keeps_the_masks_that_it_was_begun_with() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    sagittal(place, &["phantom", "hippocampus", "-o", "set", "--cases", "5", "--test-cases", "0"]).exits(0);
+    let masks = ["--roi", "set/labelsTr"];
+    assert_eq!(plan_with(place, "patch-2d", 1, &masks)["region_of_interest"], "masks");
+    sagittal(place, &[&TRAIN[..], &["none"]].concat()).exits(2).says("--roi");
+    sagittal(place, &[&TRAIN[..], &["run"], &masks[..]].concat()).exits(0);
+    let recorded = read(&place.join("run/run.json"))["roi"].as_str().map(str::to_owned).unwrap();
+    assert!(recorded.ends_with("labelsTr") && Path::new(&recorded).is_absolute(), "{recorded}");
+    sagittal(place, &["train", "set", "-o", "run", "--resume", "--epochs", "2"]).exits(0).says("resuming after step 4");
 }
 
 #[test]

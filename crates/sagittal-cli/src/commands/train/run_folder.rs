@@ -62,6 +62,11 @@ impl RunFolder {
         Ok(self.recorded()?["folds"][fold_name(fold)]["teacher"]["path"].as_str().map(PathBuf::from))
     }
 
+    /// The folder of masks that the run was begun with, if it was.
+    pub(crate) fn masks(&self) -> anyhow::Result<Option<PathBuf>> {
+        Ok(self.recorded()?["roi"].as_str().map(PathBuf::from))
+    }
+
     /// What `run.json` says; an empty object where there is none yet.
     fn recorded(&self) -> anyhow::Result<Value> {
         let path = self.root.join("run.json");
@@ -88,6 +93,9 @@ impl RunFolder {
         run["dataset"] = json!({ "name": dataset.name, "folder": super::absolute(&dataset.root), "sha256": digest });
         if let Some(previous) = previous {
             run["previous_stage"] = super::absolute(previous).into();
+        }
+        if let Some(masks) = &args.roi {
+            run["roi"] = super::absolute(masks).into();
         }
         run["folds"][fold_name(args.fold)] = json!({
             "command": command.join(" "),
