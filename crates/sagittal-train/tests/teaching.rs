@@ -182,7 +182,7 @@ fn a_student_comes_close_to_a_teacher_without_any_label() {
     let wanted = differences(&teacher, &unseen);
     for rule in [
         DistillationPlan { kind: DistillationKind::Logits, weight: 1.0, ..Default::default() },
-        DistillationPlan { kind: DistillationKind::SoftTargets, temperature: 3.0, weight: 1.0 },
+        DistillationPlan { kind: DistillationKind::SoftTargets, temperature: 3.0, weight: 1.0, ..Default::default() },
     ] {
         let mut student = trainer(&[2, 4], OptimizerKind::Adamw, 0.01);
         let distance = |network: &Network| {

@@ -96,6 +96,20 @@ fn a_teacher_that_sees_volumes_teaches_slices_by_whole_cases() {
         augmentation["mirror_probability"] = json!(0.0);
     });
     train("still.json", "slices").exits(0).says("has looked at all training cases as a whole");
+    // One that could look at every batch does so too, where it is asked to.
+    edited(place, "plan.json", "early.json", |plan| {
+        plan["training"]["distillation"] = json!({ "beforehand": true });
+        plan["training"]["epochs"] = json!(1);
+    });
+    train("early.json", "early").exits(2).says("training.distillation.beforehand is set").says("to 0 in the plan");
+    edited(place, "early.json", "early_still.json", |plan| {
+        let augmentation = &mut plan["training"]["augmentation"];
+        for field in ["rotation", "scaling"] {
+            augmentation[field]["probability"] = json!(0.0);
+        }
+        augmentation["mirror_probability"] = json!(0.0);
+    });
+    train("early_still.json", "early_still").exits(0).says("has looked at all training cases as a whole");
     // What the teacher said is kept with the cases and used again.
     sagittal(place, &["train", "set", "-o", "slices", "--epochs", "3", "--resume"]).exits(0).says("resuming after step 10");
 }

@@ -87,7 +87,7 @@ fn a_run_keeps_the_masks_that_it_was_begun_with() {
     let place = place.path();
     sagittal(place, &["phantom", "hippocampus", "-o", "set", "--cases", "5", "--test-cases", "0"]).exits(0);
     let masks = ["--roi", "set/labelsTr"];
-    assert_eq!(plan_with(place, "patch-2d", 1, &masks)["region_of_interest"], "masks");
+    assert_eq!(plan_with(place, "patch-2d", 1, &["--roi"])["region_of_interest"], "masks");
     sagittal(place, &[&TRAIN[..], &["none"]].concat()).exits(2).says("--roi");
     sagittal(place, &[&TRAIN[..], &["run"], &masks[..]].concat()).exits(0);
     let recorded = read(&place.join("run/run.json"))["roi"].as_str().map(str::to_owned).unwrap();

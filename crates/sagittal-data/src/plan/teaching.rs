@@ -20,6 +20,10 @@ pub struct DistillationPlan {
     pub temperature: f64,
     /// What the teacher counts for, 0 to 1; at 1 no label is looked at.
     pub weight: f64,
+    /// Whether the teacher is asked once, about whole cases before the training (as Ba and Caruana did), even where it could look
+    /// at every batch. Steps then cost nothing more than without it; patches must lie where it looked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub beforehand: bool,
 }
 
 /// What of the teacher is learned.
@@ -37,7 +41,7 @@ pub enum DistillationKind {
 
 impl Default for DistillationPlan {
     fn default() -> Self {
-        Self { kind: DistillationKind::Logits, temperature: 2.0, weight: 0.5 }
+        Self { kind: DistillationKind::Logits, temperature: 2.0, weight: 0.5, beforehand: false }
     }
 }
 
@@ -52,12 +56,13 @@ impl DistillationPlan {
 
     /// In words: "the teacher's logits count for 0.5, the labels for 0.5".
     pub(super) fn in_words(&self) -> String {
-        let Self { kind, temperature, weight } = self;
+        let Self { kind, temperature, weight, beforehand } = self;
         let what = match kind {
             DistillationKind::Logits => "the teacher's logits (half the squared distance)".to_owned(),
             DistillationKind::SoftTargets => format!("the teacher's probabilities at temperature {temperature} (divergence)"),
         };
-        format!("{what} count for {weight}, the labels for {}", 1.0 - weight)
+        let when = if *beforehand { "; the teacher is asked once, about whole cases" } else { "" };
+        format!("{what} count for {weight}, the labels for {}{when}", 1.0 - weight)
     }
 }
 

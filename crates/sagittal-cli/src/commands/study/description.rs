@@ -96,6 +96,9 @@ pub(crate) struct Settings {
     /// Trains for so many epochs instead of a share of the time.
     #[serde(default)]
     pub(crate) epochs: Option<usize>,
+    /// How many times as long it is trained as an arm that says nothing of it.
+    #[serde(default)]
+    pub(crate) share: Option<f64>,
     /// Another arm, whose model of the same seed the training starts from.
     #[serde(default)]
     pub(crate) from: Option<String>,
@@ -241,6 +244,8 @@ impl Study {
             // Folders of some systems do not know capitals.
             ensure!(names.insert(name.to_lowercase()), "two arms are called {name}");
             ensure!(arm.settings.epochs != Some(0), "arm {name}: epochs is 0, expected at least 1");
+            let share = arm.settings.share.unwrap_or(1.0);
+            ensure!((0.1..=100.0).contains(&share), "arm {name}: share is {share}, expected 0.1 to 100 times what other arms get");
         }
         for (number, claim) in self.claims.iter().enumerate().map(|(index, claim)| (index + 1, claim)) {
             ensure!(!claim.tests.is_empty(), "claim {number} has no test; add one under [[claims.tests]]");
@@ -293,6 +298,11 @@ fn one_line(error: &toml::de::Error) -> String {
 }
 
 impl Settings {
+    /// How many times as long as others it is trained; 0 if for a number of epochs.
+    pub(crate) fn shares(&self) -> f64 {
+        if self.epochs.is_some() { 0.0 } else { self.share.unwrap_or(1.0) }
+    }
+
     /// These, and of `defaults` what they do not say.
     pub(crate) fn over(&self, defaults: &Self) -> Self {
         let (own, usual) = (self.clone(), defaults.clone());
@@ -308,6 +318,7 @@ impl Settings {
             },
             augmentation: own.augmentation.or(usual.augmentation),
             epochs: own.epochs.or(usual.epochs),
+            share: own.share.or(usual.share),
             from: own.from,
             teacher: own.teacher,
             record_gradients: own.record_gradients.or(usual.record_gradients),

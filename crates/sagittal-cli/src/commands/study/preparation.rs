@@ -84,11 +84,11 @@ impl Preparation {
             preprocess(dataset, &fold, &plans, folder, messages)?;
         }
         let Some(validation_s) = validation_times(study, &plans, dataset, &fold, folder, device, messages, stop)? else { return Ok(None) };
-        let by_epochs: Vec<bool> = settings.iter().map(|settings| settings.epochs.is_some()).collect();
+        let shares: Vec<f64> = settings.iter().map(Settings::shares).collect();
         let given = Given {
             left: total.saturating_sub(begin.elapsed()),
             validation_s: &validation_s,
-            by_epochs: &by_epochs,
+            shares: &shares,
             most_seeds: study.seeds.len(),
             least: study.least_time,
         };

@@ -101,7 +101,7 @@ fn words_of(
     option("--seed", seed.to_string());
     match settings.epochs {
         Some(epochs) => option("--epochs", epochs.to_string()),
-        None => option("--time", format!("{:.3}s", preparation.record.schedule.training_s)),
+        None => option("--time", format!("{:.3}s", preparation.record.schedule.training_s * settings.shares())),
     }
     if let Some(memory) = args.budget.memory {
         option("--memory", format!("{}K", memory.div_ceil(1024)));

@@ -100,7 +100,9 @@ impl TeacherModel {
         let stride = self.plan.network.total_stride();
         let divides = (0..3).all(|axis| plan.patch[axis].is_multiple_of(stride[axis]));
         let same_rank = self.plan.network_rank() == plan.network_rank();
-        if divides && same_rank && !sees_around(&self.plan.network) && !sees_around(&plan.network) { View::Batches } else { View::Cases }
+        let can_look = divides && same_rank && !sees_around(&self.plan.network) && !sees_around(&plan.network);
+        let beforehand = plan.training.distillation.is_some_and(|rule| rule.beforehand);
+        if can_look && !beforehand { View::Batches } else { View::Cases }
     }
 
     /// The learning from it. `set` holds the cases of the training, `places` says where the patches of its batches lie; `None` if
@@ -224,9 +226,12 @@ fn refuse_moved_voxels(plan: &Plan, teacher: &str) -> Result<(), WrongUse> {
     if wrong.is_empty() {
         return Ok(());
     }
+    let why = match plan.training.distillation {
+        Some(rule) if rule.beforehand => "training.distillation.beforehand is set",
+        _ => "it needs more around a voxel than the student's patches hold, or a multiple of its strides",
+    };
     Err(WrongUse(format!(
-        "{teacher} needs more around a voxel than the student's patches hold, or a multiple of its strides, so it looks at whole cases \
-         before the training, and patches must lie where it looked: set {} to 0 in the plan",
+        "{teacher} looks at whole cases before the training, because {why}, and patches must lie where it looked: set {} to 0 in the plan",
         wrong.join(", ")
     )))
 }
