@@ -88,7 +88,7 @@ fn a_run_keeps_the_masks_that_it_was_begun_with() {
     sagittal(place, &["phantom", "hippocampus", "-o", "set", "--cases", "5", "--test-cases", "0"]).exits(0);
     let masks = ["--roi", "set/labelsTr"];
     assert_eq!(plan_with(place, "patch-2d", 1, &["--roi"])["region_of_interest"], "masks");
-    sagittal(place, &[&TRAIN[..], &["none"]].concat()).exits(2).says("--roi");
+    sagittal(place, &[&TRAIN[..], &["none"]].concat()).exits(1).says("name the folder of the masks with --roi");
     sagittal(place, &[&TRAIN[..], &["run"], &masks[..]].concat()).exits(0);
     let recorded = read(&place.join("run/run.json"))["roi"].as_str().map(str::to_owned).unwrap();
     assert!(recorded.ends_with("labelsTr") && Path::new(&recorded).is_absolute(), "{recorded}");
