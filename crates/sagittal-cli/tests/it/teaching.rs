@@ -71,6 +71,15 @@ fn a_student_learns_from_the_teacher_that_its_run_and_model_name() {
         .says("the normalisation of channels");
 }
 
+/// Patches stay where they lie.
+fn move_nothing(plan: &mut Value) {
+    let augmentation = &mut plan["training"]["augmentation"];
+    for field in ["rotation", "scaling"] {
+        augmentation[field]["probability"] = json!(0.0);
+    }
+    augmentation["mirror_probability"] = json!(0.0);
+}
+
 #[test]
 fn a_teacher_that_sees_volumes_teaches_slices_by_whole_cases() {
     let place = tempfile::tempdir().unwrap();
@@ -88,13 +97,7 @@ fn a_teacher_that_sees_volumes_teaches_slices_by_whole_cases() {
         sagittal(place, &["train", "set", "--plan", plan, "-o", run, "--teacher", "large/fold_0/model.safetensors"])
     };
     train("slices.json", "moved").exits(2).says("training.augmentation.rotation.probability").says("to 0 in the plan");
-    edited(place, "slices.json", "still.json", |plan| {
-        let augmentation = &mut plan["training"]["augmentation"];
-        for field in ["rotation", "scaling"] {
-            augmentation[field]["probability"] = json!(0.0);
-        }
-        augmentation["mirror_probability"] = json!(0.0);
-    });
+    edited(place, "slices.json", "still.json", move_nothing);
     train("still.json", "slices").exits(0).says("has looked at all training cases as a whole");
     // One that could look at every batch does so too, where it is asked to.
     edited(place, "plan.json", "early.json", |plan| {
@@ -102,13 +105,7 @@ fn a_teacher_that_sees_volumes_teaches_slices_by_whole_cases() {
         plan["training"]["epochs"] = json!(1);
     });
     train("early.json", "early").exits(2).says("training.distillation.beforehand is set").says("to 0 in the plan");
-    edited(place, "early.json", "early_still.json", |plan| {
-        let augmentation = &mut plan["training"]["augmentation"];
-        for field in ["rotation", "scaling"] {
-            augmentation[field]["probability"] = json!(0.0);
-        }
-        augmentation["mirror_probability"] = json!(0.0);
-    });
+    edited(place, "early.json", "early_still.json", move_nothing);
     train("early_still.json", "early_still").exits(0).says("has looked at all training cases as a whole");
     // What the teacher said is kept with the cases and used again.
     sagittal(place, &["train", "set", "-o", "slices", "--epochs", "3", "--resume"]).exits(0).says("resuming after step 10");

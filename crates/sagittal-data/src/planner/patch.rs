@@ -136,6 +136,15 @@ mod tests {
     }
 
     #[test]
+    fn learning_without_labels_takes_a_decoder_as_large_as_the_largest_layer() {
+        let mut plan = Plan::make(&example_fingerprint(), &options(PatchView::Volume)).unwrap();
+        let without = plan.estimated().memory_bytes;
+        plan.training.pretraining = Some(crate::plan::PretrainingPlan::default());
+        // Six copies of the first dense layer: 50 features of 16 x 16 x 16 voxels to 1000 units.
+        assert_eq!(plan.estimated().memory_bytes - without, 4 * 6 * 50 * 16 * 16 * 16 * 1000);
+    }
+
+    #[test]
     fn what_does_not_fit_is_refused_with_the_cure() {
         let mut fingerprint = example_fingerprint();
         let little = PlanOptions { memory_bytes: 1 << 30, ..options(PatchView::Volume) };

@@ -245,7 +245,9 @@ impl Study {
             ensure!(names.insert(name.to_lowercase()), "two arms are called {name}");
             ensure!(arm.settings.epochs != Some(0), "arm {name}: epochs is 0, expected at least 1");
             let share = arm.settings.share.unwrap_or(1.0);
-            ensure!((0.1..=100.0).contains(&share), "arm {name}: share is {share}, expected 0.1 to 100 times what other arms get");
+            ensure!((1.0..=100.0).contains(&share), "arm {name}: share is {share}, expected 1 to 100 times what other arms get");
+            let both = arm.settings.share.is_some() && arm.settings.epochs.is_some();
+            ensure!(!both, "arm {name} has a share of the time and a number of epochs; say one of them");
         }
         for (number, claim) in self.claims.iter().enumerate().map(|(index, claim)| (index + 1, claim)) {
             ensure!(!claim.tests.is_empty(), "claim {number} has no test; add one under [[claims.tests]]");

@@ -182,7 +182,8 @@ fn plans_of(
 
 /// About how long each training will be: with as many seeds as leave it its least.
 fn guessed_time(study: &Study, total: Duration) -> Duration {
-    let share = |n_seeds: usize| total.mul_f64(GUESSED_FOR_TRAINING / (n_seeds * study.arms.len()) as f64);
+    let shares: f64 = study.arms.iter().map(|arm| arm.settings.over(&study.defaults).shares()).sum();
+    let share = |n_seeds: usize| total.mul_f64(GUESSED_FOR_TRAINING / (n_seeds as f64 * shares.max(1.0)));
     (1..=study.seeds.len()).rev().map(share).find(|&time| time >= study.least_time).unwrap_or(study.least_time)
 }
 

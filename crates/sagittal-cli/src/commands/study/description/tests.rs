@@ -17,6 +17,8 @@ fn what_is_wrong_is_named() {
         (format!("{HEAD}{ARMS}flavour = 1\n"), &["arm b", "flavour", "plan"]),
         (format!("{HEAD}{ARMS}net = 'resnet'\n"), &["arm b", "patch-stacked2d"]),
         (format!("{HEAD}{ARMS}epochs = 0\n"), &["arm b", "epochs is 0"]),
+        (format!("{HEAD}{ARMS}share = 0.5\n"), &["arm b", "share is 0.5", "1 to 100"]),
+        (format!("{HEAD}{ARMS}share = 2\nepochs = 3\n"), &["arm b", "one of them"]),
         (format!("{HEAD}{ARMS}unet.stage = 3\n"), &["arm b", "stage", "stages"]),
         (format!("{HEAD}[[arms]]\nname = 'a'\n"), &["arm a", "says"]),
         (format!("{HEAD}[[arms]]\nname = 3\nsays = ''\n"), &["name", "3", "text"]),
