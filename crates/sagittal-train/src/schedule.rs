@@ -31,10 +31,12 @@ impl Budget {
     }
 }
 
-/// The rate after a part of the budget: it stays `first`, or falls from there to 0 as `(1 - fraction)^0.9` (nnU-Net; Chen et al. 2017).
+/// The rate after a part of the budget: it stays `first`, or falls from there to 0 as `(1 - fraction)^0.9` (nnU-Net; Chen et al. 2017)
+/// or as half a cosine (Loshchilov and Hutter 2017).
 pub(crate) fn learning_rate(schedule: RateSchedule, first: f64, fraction: f64) -> f64 {
     match schedule {
         RateSchedule::Polynomial => first * (1.0 - fraction).max(0.0).powf(0.9),
+        RateSchedule::Cosine => first * 0.5 * (1.0 + (std::f64::consts::PI * fraction.clamp(0.0, 1.0)).cos()),
         RateSchedule::Constant => first,
     }
 }
@@ -42,6 +44,15 @@ pub(crate) fn learning_rate(schedule: RateSchedule, first: f64, fraction: f64) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_a_cosine_is_slow_at_both_ends() {
+        // PyTorch 2.15: CosineAnnealingLR(T_max=10), lr 0.01, after 0, 1, 5, 9 and 10 steps.
+        let torch = [(0.0, 0.01), (0.1, 0.009755282581475769), (0.5, 0.005), (0.9, 0.00024471741852423245), (1.0, 0.0)];
+        for (fraction, expected) in torch {
+            assert!((learning_rate(RateSchedule::Cosine, 0.01, fraction) - expected).abs() < 1e-12, "{fraction}");
+        }
+    }
 
     #[test]
     fn the_rate_ends_when_the_budget_does() {

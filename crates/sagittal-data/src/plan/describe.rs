@@ -337,6 +337,7 @@ fn optimizer_words(training: &TrainingPlan) -> String {
     } else {
         let course = match training.schedule {
             RateSchedule::Polynomial => "falling to 0",
+            RateSchedule::Cosine => "falling to 0 along a cosine",
             RateSchedule::Constant => "throughout",
         };
         format!("{name}, learning rate {rate} {course}")

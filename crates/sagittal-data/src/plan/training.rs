@@ -46,6 +46,8 @@ pub enum RateSchedule {
     /// It falls to 0 as `(1 - progress)^0.9` (nnU-Net's).
     #[default]
     Polynomial,
+    /// It falls to 0 along half a cosine, slowly at first and at the end (Loshchilov and Hutter 2017, without restarts).
+    Cosine,
     /// It stays.
     Constant,
 }
