@@ -145,6 +145,7 @@ impl Plan {
                 batch_dice: None,
                 loss: LossKind::DiceCrossEntropy,
                 ema_decay: None,
+                correct_frequencies: true,
                 full_batch: None,
                 distillation: None,
                 pretraining: None,

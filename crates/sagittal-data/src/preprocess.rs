@@ -50,6 +50,8 @@ pub struct TrainingCase {
     pub previous: Vec<i16>,
     /// `[C, Z, Y, X]`.
     pub shape: [usize; 4],
+    /// How many voxels of every class there are, where the plan has a region of interest inside it.
+    pub class_sizes: Vec<u64>,
     /// For every class, or every region where the plan has regions, voxels where it occurs, `[z, y, x]`, capped in
     /// number. None are kept for the background, unless the plan shows it as often as every class: then it stands in its
     /// own place among the classes, and after the regions.
@@ -164,6 +166,7 @@ impl Preprocessor {
         };
         let n_classes = self.label_values.len();
         let region = self.region(case, &restore, shape, besides.region)?;
+        let class_sizes = class_locations::sizes(&classes, n_classes, region.as_ref());
         let class_locations = class_locations::sample(&classes, n_classes, &self.targets, region.as_ref());
         let labelled_locations = match self.ignore_label {
             Some(_) => class_locations::sample_labelled(&classes, n_classes),
@@ -178,7 +181,8 @@ impl Preprocessor {
         };
         let [z, y, x] = shape;
         let shape = [self.normalizations.len(), z, y, x];
-        Ok(TrainingCase { id: case.into(), data, labels: classes.into_voxels(), previous, shape, class_locations, labelled_locations })
+        let labels = classes.into_voxels();
+        Ok(TrainingCase { id: case.into(), data, labels, previous, shape, class_sizes, class_locations, labelled_locations })
     }
 
     /// Refuses a label map on another grid than its image.
@@ -323,7 +327,7 @@ impl Preprocessor {
 }
 
 /// What patches are centred on: every class but the background by itself, or the classes of every region.
-fn targets(plan: &Plan) -> Vec<Vec<usize>> {
+pub(crate) fn targets(plan: &Plan) -> Vec<Vec<usize>> {
     let classes_of = |region: &Region| (0..plan.labels.len()).filter(|&class| region.values.contains(&plan.labels[class].value)).collect();
     let of_class = |class: usize| if class == 0 && !plan.is_balanced() { Vec::new() } else { vec![class] };
     match plan.regions[..] {

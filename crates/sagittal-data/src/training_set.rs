@@ -2,6 +2,7 @@
 
 mod cache;
 mod derived;
+mod frequencies;
 mod stored;
 mod unlabelled;
 

@@ -88,7 +88,7 @@ fn facts(plan: &Plan, provenance: &Value) -> Vec<(&'static str, String)> {
             text(json!({
                 "patch": plan.patch,
                 "step_fraction": 0.5,
-                "mirror_axes": plan.training.mirror_axes,
+                "mirror_axes": plan.training.mirrored_axes(),
                 "tiles": "weighted by a Gaussian of a standard deviation of an eighth of the patch; logits averaged over tiles and mirrored copies",
             })),
         ),

@@ -77,7 +77,7 @@ impl Committee {
         self.networks.push(network.for_prediction());
         self.temperatures.push(temperature);
         self.decision.temperature = self.temperatures.iter().sum::<f32>() / self.temperatures.len() as f32;
-        self.plan.training.mirror_axes.retain(|axis| plan.training.mirror_axes.contains(axis));
+        self.plan.training.mirror_axes.retain(|axis| plan.training.mirrored_axes().contains(axis));
     }
 
     /// Everything that was asked for about an image, on its own grid, `shown` what the plan asks for besides. `progress` hears how many tiles of how many are done.
@@ -215,7 +215,7 @@ impl Committee {
     fn window<'a>(&self, region: Option<&'a Region>, options: PredictOptions) -> SlidingWindow<'a> {
         let context = self.plan.network.context();
         let is_dense = context != [[0; 2]; 3];
-        let mirror_axes = if options.mirror && !is_dense { self.plan.training.mirror_axes.clone() } else { Vec::new() };
+        let mirror_axes = if options.mirror && !is_dense { self.plan.training.mirrored_axes().to_vec() } else { Vec::new() };
         SlidingWindow {
             tile: self.plan.patch,
             context,

@@ -477,6 +477,28 @@ pub(crate) mod tests {
         assert_eq!((together.n_models(), &together.plan().training.mirror_axes[..]), (3, &[1][..]));
     }
 
+    #[test]
+    fn a_network_that_never_saw_mirrored_patches_is_not_shown_mirrored_images() {
+        let image = || {
+            let geometry = Geometry::volume([8, 16, 16], [1.0; 3]);
+            let voxels = (0..2048).map(|v| ((v * 31) % 97) as f32 + 1.0).collect();
+            Image { channels: vec![Volume::new(geometry.shape, voxels)], geometry, header: Default::default() }
+        };
+        let probability = |change: fn(&mut Plan), mirror: bool| {
+            let mut plan = plan();
+            assert_eq!(plan.training.mirrored_axes(), [0, 1, 2]);
+            change(&mut plan);
+            let ensemble = Ensemble::new(vec![network()], plan, &Device::cpu());
+            let options = PredictOptions { mirror, probabilities: true, ..PredictOptions::default() };
+            let prediction = ensemble.predict("x", image(), options, &mut |_, _| ControlFlow::Continue(())).unwrap();
+            prediction.probabilities.unwrap().class(1).unwrap()
+        };
+        let once = probability(|_| (), false);
+        assert_ne!(probability(|_| (), true), once);
+        assert_eq!(probability(|plan| plan.training.augmentation.enabled = false, true), once);
+        assert_eq!(probability(|plan| plan.training.augmentation.mirror_probability = 0.0, true), once);
+    }
+
     fn predict(channel: &Volume<f32>, geometry: &Geometry) -> Volume<u16> {
         let image = Image { channels: vec![channel.clone()], geometry: geometry.clone(), header: Default::default() };
         ensemble().predict("x", image, PredictOptions::default(), &mut |_, _| ControlFlow::Continue(())).unwrap().labels

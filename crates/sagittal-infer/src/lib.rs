@@ -19,6 +19,7 @@ mod number;
 mod postprocess;
 mod probabilities;
 mod region;
+mod shifted;
 mod sliding_window;
 mod soft;
 mod sums;
@@ -30,3 +31,4 @@ pub use ensemble::{DropoutSamples, Ensemble, PredictOptions, Prediction, Shown, 
 pub use error::InferError;
 pub use postprocess::{keep_parts, voxel_size};
 pub use probabilities::Probabilities;
+pub use shifted::shifted_labels;

@@ -145,6 +145,11 @@ impl Dense {
     pub(crate) fn bias(&self, parameters: &Parameters) -> Tensor<1> {
         self.weights.values(parameters).1
     }
+
+    /// Where its bias stands among the parameters.
+    pub(crate) fn bias_index(&self) -> usize {
+        self.weights.bias.expect("dense layers have a bias")
+    }
 }
 
 /// What follows a block's norm.

@@ -3,7 +3,7 @@
 use crate::{Dropout, ImageToMask, NetError, Parameters, PatchNet, ResidualUNet, UNet, conv_block::Builder};
 use rand_chacha::ChaCha8Rng;
 use sagittal_data::plan::NetworkPlan;
-use sagittal_tensor::{Device, Tensor};
+use sagittal_tensor::{Device, Tensor, TensorData};
 
 /// Which logits are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +87,22 @@ impl Network {
     /// What it has learned, to be changed.
     pub fn parameters_mut(&mut self) -> &mut Parameters {
         &mut self.parameters
+    }
+
+    /// Adds a number to the logits of every class (or region) of a voxel classifier, for good.
+    ///
+    /// # Shapes
+    /// - `shift`: a number for each of them
+    ///
+    /// # Panics
+    /// If the network is no voxel classifier, or has another number of classes.
+    pub fn shift_logits(&mut self, shift: &[f32]) {
+        let Layers::Patch(patch) = &self.layers else { panic!("only voxel classifiers are shifted") };
+        let index = patch.logit_bias();
+        let bias = self.parameters.iter_mut().nth(index).expect("one of the network's own");
+        assert_eq!(bias.shape, [shift.len()], "a number for every class");
+        let device = bias.value.device();
+        bias.value = bias.value.clone() + Tensor::from_data(TensorData::new(shift.to_vec(), [shift.len()]), &device);
     }
 
     /// The network for prediction: rearranges its weights for the processor at the first use and keeps them so, until

@@ -129,6 +129,11 @@ impl PatchNet {
         if n == 1 { regions.into_iter().next().expect("one region") } else { Tensor::cat(regions, 0) }
     }
 
+    /// Where the numbers stand that are added to the logits last.
+    pub(crate) fn logit_bias(&self) -> usize {
+        self.dense[self.dense.len() - 1].bias_index()
+    }
+
     /// Convolutions, one tower after the other, and the dense layers but the last.
     pub(crate) fn greedy_layers(&self) -> Vec<GreedyLayer> {
         let of_tower = |(t, tower): (usize, &Tower)| {

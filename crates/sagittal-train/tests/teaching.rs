@@ -251,7 +251,16 @@ fn what_a_teacher_said_of_whole_cases_teaches_as_it_does_batch_by_batch() {
         let (data, labels) = sample(rng);
         let labels = labels.into_iter().map(i16::from).collect();
         let (class_locations, labelled_locations, previous) = (vec![vec![], vec![[4; 3]]], vec![], vec![]);
-        TrainingCase { id: id.to_string(), data, labels, previous, shape: [1, SIZE, SIZE, SIZE], class_locations, labelled_locations }
+        TrainingCase {
+            id: id.to_string(),
+            data,
+            labels,
+            previous,
+            shape: [1, SIZE, SIZE, SIZE],
+            class_sizes: vec![],
+            class_locations,
+            labelled_locations,
+        }
     };
     let set = Arc::new(TrainingSet::in_memory((0..3).map(|id| case(id, &mut rng)).collect()));
     let keeping = TrainingSetOptions { cache: None, memory_bytes: 1 << 20, previous_stage: BTreeMap::new(), regions: Default::default() };

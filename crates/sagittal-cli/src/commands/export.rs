@@ -113,7 +113,7 @@ fn refuse_other_plan(first: &Model, other: &Model) -> Result<(), WrongUse> {
         || a.patch != b.patch
         || a.labels != b.labels
         || a.regions != b.regions
-        || a.training.mirror_axes != b.training.mirror_axes;
+        || a.training.mirrored_axes() != b.training.mirrored_axes();
     if differs {
         let (a, b) = (first.path.display(), other.path.display());
         return Err(WrongUse(format!("{a} and {b} were made by different plans, which one folder cannot hold; export each by itself")));

@@ -85,7 +85,7 @@ fn tell(messages: &Messages, plan: &Plan, postprocessing: Option<&str>) {
             plan.postprocessing.len()
         ));
     }
-    if plan.training.mirror_axes.is_empty() {
+    if plan.training.mirrored_axes().is_empty() {
         messages.say("note: the model must not be mirrored, and is not");
     }
 }

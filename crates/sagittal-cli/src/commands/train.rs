@@ -258,32 +258,34 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
     if !is_over {
         return Ok(Trained { metrics: Err(stopped), n_left_out });
     }
-    let plan = if chooses_clean_up(&plan) {
-        let result = trainer.result();
-        let Some(steps) = clean_up::choose(&result, &plan, &dataset, &fold, &previous, &masks, &device, messages, stop)? else {
-            return Ok(Trained { metrics: Err(stopped), n_left_out });
-        };
-        let plan = Plan { postprocessing: steps, ..plan };
-        let mut facts = options.facts.clone();
-        facts["plan"] = serde_json::to_value(&plan)?;
-        ModelFile::write(&folder.fold.model(), &result, &facts)?;
-        plan
-    } else {
-        plan
+    let (network, plan) = match trainer.result() {
+        network if tries_on_training_cases(&plan) => {
+            let shift = plan.training.correct_frequencies.then(|| training.frequency_shift(&plan));
+            let shift = shift.as_deref();
+            let Some(choice) = clean_up::choose(network, shift, &plan, &dataset, &fold, &previous, &masks, &device, messages, stop)? else {
+                return Ok(Trained { metrics: Err(stopped), n_left_out });
+            };
+            let plan = Plan { postprocessing: choice.steps, ..plan };
+            let mut facts = options.facts.clone();
+            facts["plan"] = serde_json::to_value(&plan)?;
+            ModelFile::write(&folder.fold.model(), &choice.network, &facts)?;
+            (choice.network, plan)
+        }
+        network => (network, plan),
     };
-    let metrics = validation::score(&trainer.result(), &plan, &dataset, &fold, &previous, &masks, &folder, seed, &device, messages, stop)?;
+    let metrics = validation::score(&network, &plan, &dataset, &fold, &previous, &masks, &folder, seed, &device, messages, stop)?;
     Ok(Trained { metrics: metrics.ok_or(stopped), n_left_out })
 }
 
-/// Cases that are predicted at the end of a training: the validation cases, and those on which a voxel classifier's clean-up is tried.
+/// Cases that are predicted at the end of a training: the validation cases, and those on which is tried what a voxel classifier's answers lack.
 pub(crate) fn n_predicted(plan: &Plan, fold: &Fold) -> usize {
-    let tried = if chooses_clean_up(plan) { fold.training.len().min(clean_up::MOST_CASES) } else { 0 };
+    let tried = if tries_on_training_cases(plan) { fold.training.len().min(clean_up::MOST_CASES) } else { 0 };
     fold.validation.len() + tried
 }
 
-/// Whether the clean-up of a voxel classifier is still to be chosen.
-fn chooses_clean_up(plan: &Plan) -> bool {
-    matches!(plan.network, NetworkPlan::Patch(_)) && plan.postprocessing.is_empty()
+/// Whether there is something to try: a voxel classifier's correction for frequencies, or its clean-up, where the plan does not say it.
+fn tries_on_training_cases(plan: &Plan) -> bool {
+    matches!(plan.network, NetworkPlan::Patch(_)) && (plan.postprocessing.is_empty() || plan.training.correct_frequencies)
 }
 
 /// Seconds to predict and score one case as a training does at its end, by a network that has learned nothing; `None` if somebody asked to

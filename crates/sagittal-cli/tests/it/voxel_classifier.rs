@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use sagittal_nets::{ModelFile, Parameter};
+use sagittal_tensor::Device;
 use serde_json::{Value, json};
 
 use super::sagittal;
@@ -58,6 +60,34 @@ fn each_of_the_four_trains_cleans_up_and_predicts_inside_its_box() {
     sagittal(place, &["predict", "patch-3d", "patch-2d", "set", "-o", "together"]).exits(0).says("2 model(s)");
     let message = sagittal(place, &["train", "set", "--plan", "plan.json", "-o", "x", "--roi", "set/labelsTr"]).exits(2);
     message.says("--roi set/labelsTr has no meaning");
+}
+
+#[test]
+fn logits_are_corrected_for_how_frequent_labels_are_unless_the_plan_says_no() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    sagittal(place, &["phantom", "hippocampus", "-o", "set", "--cases", "5", "--test-cases", "0"]).exits(0);
+    let mut planned = plan(place, "patch-2d", 3);
+    (planned["training"]["iterations_per_epoch"], planned["training"]["learning_rate"]) = (json!(60), json!(0.003));
+    fs::write(place.join("plan.json"), planned.to_string()).unwrap();
+    sagittal(place, &[&TRAIN[..], &["corrected"]].concat()).exits(0).says("% of it, which raises the mean Dice from");
+    planned["training"]["correct_frequencies"] = json!(false);
+    fs::write(place.join("plan.json"), planned.to_string()).unwrap();
+    let balanced = sagittal(place, &[&TRAIN[..], &["balanced"]].concat()).exits(0);
+    assert!(!balanced.err.contains("correction"), "{}", balanced.err);
+
+    let network = |run: &str| ModelFile::read(&place.join(run).join("fold_0/model.safetensors"), &Device::cpu()).unwrap().network;
+    let (corrected, balanced) = (network("corrected"), network("balanced"));
+    for (a, b) in corrected.parameters().iter().zip(balanced.parameters().iter()) {
+        let numbers = |parameter: &Parameter| parameter.value.clone().into_data().iter::<f32>().collect::<Vec<_>>();
+        if a.name != "dense.1.bias" {
+            assert_eq!(numbers(a), numbers(b), "{}", a.name);
+            continue;
+        }
+        let shift: Vec<f32> = numbers(a).iter().zip(numbers(b)).map(|(a, b)| a - b).collect();
+        // The background is more frequent than among samples, every structure less.
+        assert!(shift[0] > 0.0 && shift[1..].iter().all(|shift| *shift < 0.0), "{shift:?}");
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ fn case(shape: [usize; 4]) -> StoredCase {
         data,
         labels,
         shape,
+        class_sizes: vec![],
         class_locations: vec![],
         labelled_locations: vec![],
         previous: vec![],
@@ -187,6 +188,7 @@ fn patches_turn_as_batchgenerators_turns_them() {
             data: golden_image(size),
             labels: golden_labels(size),
             shape: [1, z, y, x],
+            class_sizes: vec![],
             class_locations: vec![],
             labelled_locations: vec![],
             previous: vec![],
@@ -234,6 +236,7 @@ fn what_the_previous_stage_found_turns_with_the_labels_and_is_shown_as_masks() {
         labels: classes.clone(),
         previous: classes,
         shape,
+        class_sizes: vec![],
         class_locations: vec![],
         labelled_locations: vec![],
     });

@@ -44,8 +44,10 @@ impl Plan {
             thoughts.push(("Median image", format!("{median} voxels on that grid")));
             thoughts.push(("Patch", format!("{patch} voxels, from which the network tells what the voxel in their middle is")));
             thoughts.push(("Region", self.region_words()));
+            let corrected =
+                if self.training.correct_frequencies { "; corrected afterwards for how frequent classes are in images" } else { "" };
             let words = format!(
-                "{} voxels a step, {foreground:.0} % of them of a class drawn first, background as often as every other",
+                "{} voxels a step, {foreground:.0} % of them of a class drawn first, background as often as every other{corrected}",
                 self.batch_size
             );
             thoughts.push(("Batch", words));
@@ -227,7 +229,7 @@ impl Plan {
             ("contrast", plan.contrast.probability),
             ("low resolution", plan.low_resolution.probability),
             ("gamma", plan.gamma.probability.max(plan.gamma_inverted.probability)),
-            ("mirroring", if self.training.mirror_axes.is_empty() { 0.0 } else { plan.mirror_probability }),
+            ("mirroring", if self.training.mirrored_axes().is_empty() { 0.0 } else { plan.mirror_probability }),
         ];
         let used: Vec<&str> = kinds.iter().filter(|(_, probability)| *probability > 0.0).map(|(name, _)| *name).collect();
         if used.is_empty() { "none".into() } else { format!("random {}", used.join(", ")) }

@@ -106,7 +106,7 @@ pub struct TrainingPlan {
     pub time_s: Option<f64>,
     /// Part of every batch whose patches are centred on a labelled voxel.
     pub foreground_fraction: f64,
-    /// Axes along which the anatomy may be mirrored, in training and prediction; 0 is Z.
+    /// Axes along which the anatomy may be mirrored, in training and, if it is done there, in prediction; 0 is Z.
     pub mirror_axes: Vec<usize>,
     /// Whether the Dice loss pools all patches of a batch instead of taking each by itself; where nothing is said, 2-D
     /// networks pool, whose slices often lack a class.
@@ -119,6 +119,10 @@ pub struct TrainingPlan {
     /// Without it the weights themselves are, as in nnU-Net.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema_decay: Option<f64>,
+    /// Whether a voxel classifier's answers are corrected, after the training, for how frequent classes are in images, which
+    /// they are not among its samples. Of other networks nothing is.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub correct_frequencies: bool,
     /// Batches that are drawn once, with their augmentation, and whose gradients are averaged for every step: the whole batch
     /// that Rprop is made for, as far as it fits the memory. Without it every step sees a batch of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -251,6 +255,13 @@ impl TrainingPlan {
         // A plan that was read is validated; one that was not is no reason to panic.
         let time = self.time_s.and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok());
         time.map_or(Length::Epochs(self.epochs), Length::Time)
+    }
+
+    /// Axes along which patches are mirrored in training, and images therefore in prediction: none where augmentation never
+    /// mirrors, because the network has not seen mirrored patches then.
+    pub fn mirrored_axes(&self) -> &[usize] {
+        let mirrors = self.augmentation.enabled && self.augmentation.mirror_probability > 0.0;
+        if mirrors { &self.mirror_axes } else { &[] }
     }
 }
 

@@ -187,6 +187,9 @@ impl Plan {
         require((1..=MOST_VALIDATION_BATCHES).contains(&full_batch), "training.full_batch", full_batch, || {
             format!("1 to {MOST_VALIDATION_BATCHES} batches, which are held in memory; without it every step sees a batch of its own")
         })?;
+        require(self.is_balanced() || training.correct_frequencies, "training.correct_frequencies", false, || {
+            "true, or nothing said: only a network of kind patch learns from samples in which classes are equally frequent".into()
+        })?;
         training.distillation.map_or(Ok(()), |distillation| distillation.validate())?;
         training.pretraining.map_or(Ok(()), |pretraining| pretraining.validate())?;
         require(training.epochs >= 1, "training.epochs", training.epochs, || "at least 1".into())?;
@@ -301,6 +304,10 @@ mod tests {
             Case { change: |plan| unet(plan).features.truncate(2), message: "network.strides is 4, expected 2 entries" },
             Case { change: |plan| unet(plan).classes = 2, message: "network.classes is 2, expected 3" },
             Case { change: |plan| plan.training.optimizer = OptimizerKind::Rprop, message: "training.weight_decay is" },
+            Case {
+                change: |plan| plan.training.correct_frequencies = false,
+                message: "training.correct_frequencies is false, expected true",
+            },
             Case { change: |plan| plan.training.full_batch = Some(0), message: "training.full_batch is 0, expected 1 to" },
             Case {
                 change: |plan| plan.training.distillation = Some(DistillationPlan { weight: 1.5, ..Default::default() }),

@@ -84,6 +84,7 @@ pub(super) fn plan(fingerprint: &Fingerprint, options: &PlanOptions) -> Result<P
             ema_decay: None,
             distillation: None,
             pretraining: None,
+            correct_frequencies: true,
             full_batch: None,
             augmentation: AugmentationPlan { enabled: false, ..AugmentationPlan::nnunet(patch) },
         },

@@ -357,6 +357,7 @@ impl Draft<'_> {
                 batch_dice: Some(batch_dice),
                 loss: LossKind::DiceCrossEntropy,
                 ema_decay: None,
+                correct_frequencies: true,
                 full_batch: None,
                 distillation: None,
                 pretraining: None,

@@ -91,6 +91,7 @@ impl Plan {
                 ema_decay: None,
                 distillation: None,
                 pretraining: None,
+                correct_frequencies: true,
                 full_batch: None,
                 augmentation: AugmentationPlan::nnunet(patch),
             },

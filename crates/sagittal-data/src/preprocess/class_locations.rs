@@ -29,6 +29,20 @@ pub(super) fn sample(classes: &Volume<i16>, n_classes: usize, targets: &[Vec<usi
     all.into_iter().enumerate().map(|(target, voxels)| choose(voxels, target as u64, classes.shape())).collect()
 }
 
+/// Voxels of every class, of those `inside`, where that is given. Background outside the image's nonzero part is background.
+pub(super) fn sizes(classes: &Volume<i16>, n_classes: usize, inside: Option<&Volume<bool>>) -> Vec<u64> {
+    let mut sizes = vec![0; n_classes];
+    for (index, &class) in classes.voxels().iter().enumerate() {
+        // The class beyond the last is that of voxels nobody labelled.
+        if let Some(size) = sizes.get_mut(class.max(0) as usize)
+            && inside.is_none_or(|inside| inside.voxels()[index])
+        {
+            *size += 1;
+        }
+    }
+    sizes
+}
+
 /// As many of all voxels that somebody labelled, the outside of the image among them.
 pub(super) fn sample_labelled(classes: &Volume<i16>, n_classes: usize) -> Vec<[u32; 3]> {
     let is_labelled = |(_, class): &(usize, &i16)| **class < n_classes as i16;
@@ -87,5 +101,6 @@ mod tests {
         let found: Vec<_> = sample(&classes, 3, &each, Some(&inside)).iter().map(|voxels| x(voxels)).collect();
         assert_eq!(found, [vec![4], vec![1], vec![2]]);
         assert_eq!(x(&sample(&classes, 3, &each, None)[0]), [0, 4]);
+        assert_eq!((sizes(&classes, 3, Some(&inside)), sizes(&classes, 3, None)), (vec![1, 1, 1], vec![2, 2, 1]));
     }
 }

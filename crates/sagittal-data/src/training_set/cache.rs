@@ -16,7 +16,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-const MAGIC: &[u8; 16] = b"SAGITTAL-CASE-1\n";
+const MAGIC: &[u8; 16] = b"SAGITTAL-CASE-2\n";
 
 /// A folder of preprocessed cases.
 pub(super) struct Cache {
@@ -32,6 +32,7 @@ pub(super) struct CacheKey {
 struct Header {
     id: String,
     shape: [usize; 4],
+    class_sizes: Vec<u64>,
     class_counts: Vec<usize>,
     labelled_count: usize,
     /// Whether there is something of a previous stage.
@@ -103,6 +104,7 @@ impl Cache {
             labels: classes(labels),
             previous: classes(previous),
             shape: header.shape,
+            class_sizes: header.class_sizes,
             class_locations: header.class_counts.iter().map(|&n| triples.by_ref().take(n).collect()).collect(),
             labelled_locations: triples.collect(),
         })
@@ -118,6 +120,7 @@ impl Cache {
         let header = Header {
             id: case.id.clone(),
             shape: case.shape,
+            class_sizes: case.class_sizes.clone(),
             class_counts: case.class_locations.iter().map(Vec::len).collect(),
             labelled_count: case.labelled_locations.len(),
             has_previous: !case.previous.is_empty(),

@@ -53,8 +53,8 @@ impl TrainingSet {
                 assert_eq!(data.len(), n_channels * z * y * x, "numbers made of case {}", case.id);
                 let labels = vec![0; z * y * x];
                 let shape = [n_channels, z, y, x];
-                let (class_locations, labelled_locations, previous) = Default::default();
-                Ok(TrainingCase { id: case.id.clone(), data, labels, previous, shape, class_locations, labelled_locations })
+                let (class_sizes, class_locations, labelled_locations, previous) = Default::default();
+                Ok(TrainingCase { id: case.id.clone(), data, labels, previous, shape, class_sizes, class_locations, labelled_locations })
             };
             match keep(prepare, cache.as_ref(), &key, &used_bytes, options.memory_bytes, &case.id) {
                 Err(_) if stopped => return Ok(None),

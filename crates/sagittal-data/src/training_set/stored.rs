@@ -15,6 +15,8 @@ pub struct StoredCase {
     pub(crate) id: String,
     /// `[C, Z, Y, X]`.
     pub(crate) shape: [usize; 4],
+    /// How many voxels of every class there are.
+    pub(crate) class_sizes: Vec<u64>,
     /// Voxels of every class.
     pub(crate) class_locations: Vec<Vec<[u32; 3]>>,
     /// Voxels that somebody labelled, where the plan has an ignore label.
@@ -68,13 +70,13 @@ impl Window<'_> {
 impl StoredCase {
     /// Keeps a case in memory.
     pub fn in_memory(case: TrainingCase) -> Self {
-        let TrainingCase { id, data, labels, previous, shape, class_locations, labelled_locations } = case;
-        Self { id, shape, class_locations, labelled_locations, voxels: Voxels::Memory { data, labels, previous } }
+        let TrainingCase { id, data, labels, previous, shape, class_sizes, class_locations, labelled_locations } = case;
+        Self { id, shape, class_sizes, class_locations, labelled_locations, voxels: Voxels::Memory { data, labels, previous } }
     }
 
     pub(super) fn on_disk(case: TrainingCase, file: StoredFile) -> Self {
-        let TrainingCase { id, shape, class_locations, labelled_locations, .. } = case;
-        Self { id, shape, class_locations, labelled_locations, voxels: Voxels::File(file) }
+        let TrainingCase { id, shape, class_sizes, class_locations, labelled_locations, .. } = case;
+        Self { id, shape, class_sizes, class_locations, labelled_locations, voxels: Voxels::File(file) }
     }
 
     /// The case's name.

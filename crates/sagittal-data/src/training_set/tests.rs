@@ -38,6 +38,7 @@ fn content(set: &TrainingSet) -> Vec<TrainingCase> {
             labels: window.labels.to_vec(),
             previous: window.previous.to_vec(),
             shape: case.shape,
+            class_sizes: case.class_sizes.clone(),
             class_locations: case.class_locations.clone(),
             labelled_locations: case.labelled_locations.clone(),
         }

@@ -34,7 +34,7 @@ impl TrainingSet {
 fn prepare(preprocessor: &Preprocessor, dataset: &Dataset, case: &Case) -> Result<TrainingCase, DataError> {
     let preprocessed = preprocessor.run(&case.id, &dataset.read_image(case)?)?;
     let labels = vec![0; preprocessed.shape[1..].iter().product()];
-    let (class_locations, labelled_locations, previous) = Default::default();
+    let (class_sizes, class_locations, labelled_locations, previous) = Default::default();
     let (data, shape) = (preprocessed.data, preprocessed.shape);
-    Ok(TrainingCase { id: case.id.clone(), data, labels, previous, shape, class_locations, labelled_locations })
+    Ok(TrainingCase { id: case.id.clone(), data, labels, previous, shape, class_sizes, class_locations, labelled_locations })
 }

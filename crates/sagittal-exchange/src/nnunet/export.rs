@@ -257,7 +257,7 @@ fn checkpoint(
             add(&format!("{name}.bias"), &[unet.classes], vec![0.0; unet.classes]);
         }
     }
-    let axes: Vec<Item> = plan.training.mirror_axes.iter().map(|axis| Item::Int((*axis - usize::from(flat)) as i64)).collect();
+    let axes: Vec<Item> = plan.training.mirrored_axes().iter().map(|axis| Item::Int((*axis - usize::from(flat)) as i64)).collect();
     let fold = fold.parse().map_or_else(|_| Item::Text(fold.to_owned()), Item::Int);
     let text = |text: &str| Item::Text(text.to_owned());
     let arguments = vec![

@@ -229,6 +229,7 @@ fn training(patch: [usize; 3], mirror_axes: Vec<usize>) -> TrainingPlan {
         batch_dice: None,
         loss: LossKind::DiceCrossEntropy,
         ema_decay: None,
+        correct_frequencies: true,
         full_batch: None,
         distillation: None,
         pretraining: None,

@@ -216,6 +216,9 @@ fn of_fold(named: &Path, fold: FoldChoice) -> PathBuf {
 /// Refuses an augmentation that moves voxels away from what a teacher said of them.
 fn refuse_moved_voxels(plan: &Plan, teacher: &str) -> Result<(), WrongUse> {
     let augmentation = &plan.training.augmentation;
+    if !augmentation.enabled {
+        return Ok(());
+    }
     let mirrored = if plan.training.mirror_axes.is_empty() { 0.0 } else { augmentation.mirror_probability };
     let moving = [
         ("training.augmentation.rotation.probability", augmentation.rotation.probability),

@@ -17,6 +17,7 @@ fn case([c, z, y, x]: [usize; 4]) -> StoredCase {
         previous: labels.clone(),
         labels,
         shape: [c, z, y, x],
+        class_sizes: vec![],
         class_locations: vec![],
         labelled_locations: vec![],
     })
