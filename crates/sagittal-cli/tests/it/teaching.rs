@@ -105,7 +105,7 @@ fn a_teacher_that_sees_volumes_teaches_slices_by_whole_cases() {
         plan["training"]["epochs"] = json!(1);
     });
     train("early.json", "early").exits(2).says("training.distillation.beforehand is set").says("to 0 in the plan");
-    edited(place, "early.json", "early_still.json", move_nothing);
+    edited(place, "early.json", "early_still.json", |plan| plan["training"]["augmentation"]["enabled"] = json!(false));
     train("early_still.json", "early_still").exits(0).says("has looked at all training cases as a whole");
     // What the teacher said is kept with the cases and used again.
     sagittal(place, &["train", "set", "-o", "slices", "--epochs", "3", "--resume"]).exits(0).says("resuming after step 10");

@@ -8,9 +8,6 @@ use super::{
     results::{ArmResults, EpochGradients, QUARTER},
 };
 
-/// Levels of Dice at which sizes are compared: ends and middle of what all families reach.
-const LEVELS: [f64; 3] = [0.0, 0.5, 1.0];
-
 /// A table with a heading for every column.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Table {
@@ -53,30 +50,30 @@ fn same_accuracy(study: &Study, arms: &[ArmResults]) -> Option<Table> {
     if families.len() < 2 {
         return None;
     }
-    // What the smallest network of a family has, all others of it are at least asked for.
-    let least = families.iter().filter_map(|(_, points)| Some(points.first()?.dice)).fold(f64::NEG_INFINITY, f64::max);
-    let most = families.iter().map(|(_, points)| points.iter().map(|point| point.dice).fold(f64::NEG_INFINITY, f64::max));
-    let most = most.fold(f64::INFINITY, f64::min);
-    let title = "Size for the same accuracy".to_owned();
-    let head = std::iter::once("Dice".to_owned()).chain(families.iter().map(|(name, _)| (*name).to_owned())).collect();
-    if least >= most {
-        let note = format!(
-            "There is no Dice that all families reach with more than their smallest network: one of them begins at {least:.3}, another ends \
-             at {most:.3}. Other widths, or more time, would tell."
-        );
-        return Some(Table { title, note, head, rows: Vec::new() });
-    }
-    let rows = LEVELS.map(|part| {
-        let level = least + part * (most - least);
-        let cells = families.iter().map(|(_, points)| {
-            needed(points, level)
-                .map_or("-".to_owned(), |(nodes, parameters)| format!("{nodes:.0} nodes, {} parameters", super::measure::large(parameters)))
-        });
-        std::iter::once(format!("{level:.3}")).chain(cells).collect()
-    });
-    let note = "Nodes (feature maps) and parameters that each family needs, read off on straight lines between its arms over the logarithm of \
-                the size, where they first reach the Dice. Means of all trainings; their intervals are in the table above.";
-    Some(Table { title, note: note.into(), head, rows: rows.into() })
+    let best = |points: &[Point]| points.iter().map(|point| point.dice).fold(f64::NEG_INFINITY, f64::max);
+    let mut levels: Vec<f64> = families.iter().map(|(_, points)| best(points)).collect();
+    levels.sort_by(f64::total_cmp);
+    levels.dedup();
+    let row = |&level: &f64| -> Vec<String> {
+        let needs = families.iter().map(|(_, points)| needed_words(points, level));
+        std::iter::once(format!("{level:.3}")).chain(needs).collect()
+    };
+    let note = "Each row is the best Dice of one family, and what each family needs for it: nodes (feature maps) and parameters, read off on \
+                straight lines between its arms over the logarithm of the size, where they first reach that Dice; at most so many, where its \
+                smallest network reaches it already; a dash where none does. Means of all trainings; their intervals are in the table above.";
+    Some(Table {
+        title: "Size for the same accuracy".into(),
+        note: note.into(),
+        head: std::iter::once("Dice".to_owned()).chain(families.iter().map(|(name, _)| (*name).to_owned())).collect(),
+        rows: levels.iter().map(row).collect(),
+    })
+}
+
+/// What a family needs for a Dice.
+fn needed_words(points: &[Point], level: f64) -> String {
+    let Some((nodes, parameters)) = needed(points, level) else { return "-".to_owned() };
+    let bound = if points.first().is_some_and(|smallest| smallest.dice >= level) { "at most " } else { "" };
+    format!("{bound}{nodes:.0} nodes, {} parameters", super::measure::large(parameters))
 }
 
 /// Nodes and parameters at which a line through the points first reaches a level. The points are sorted by size.
@@ -146,6 +143,9 @@ mod tests {
         assert_eq!(nodes, 10.0);
         let (nodes, _) = needed(&bent, 0.6).unwrap_or_default();
         assert!((nodes - 40.0).abs() < 1e-9, "{nodes}");
+        assert_eq!(needed_words(&rising, 0.7), "40 nodes, 1600 parameters");
+        assert_eq!(needed_words(&rising, 0.5), "at most 10 nodes, 100 parameters");
+        assert_eq!(needed_words(&rising, 0.9), "-");
     }
 
     #[test]

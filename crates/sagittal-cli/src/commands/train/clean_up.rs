@@ -127,7 +127,7 @@ fn correct(network: &mut Network, shift: &[f64], plan: &Plan, cases: &mut [Tried
     for tried in STRENGTHS {
         let mut labels = Vec::with_capacity(cases.len());
         for case in cases.iter() {
-            let Some(probabilities) = &case.probabilities else { continue };
+            let probabilities = case.probabilities.as_ref().context("the case was predicted without probabilities")?;
             labels.push(shifted_labels(plan, probabilities, &scaled(tried))?);
         }
         let dice = mean_dice(cases.iter().zip(&labels), plan);
