@@ -268,6 +268,9 @@ pub(crate) fn train(args: &TrainArgs, messages: &Messages, stop: &Stop) -> anyho
             let plan = Plan { postprocessing: choice.steps, ..plan };
             let mut facts = options.facts.clone();
             facts["plan"] = serde_json::to_value(&plan)?;
+            if let Some(part) = choice.correction {
+                facts["provenance"]["frequency_correction"] = part.into();
+            }
             ModelFile::write(&folder.fold.model(), &choice.network, &facts)?;
             (choice.network, plan)
         }

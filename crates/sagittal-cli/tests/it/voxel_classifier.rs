@@ -76,8 +76,12 @@ fn logits_are_corrected_for_how_frequent_labels_are_unless_the_plan_says_no() {
     let balanced = sagittal(place, &[&TRAIN[..], &["balanced"]].concat()).exits(0);
     assert!(!balanced.err.contains("correction"), "{}", balanced.err);
 
-    let network = |run: &str| ModelFile::read(&place.join(run).join("fold_0/model.safetensors"), &Device::cpu()).unwrap().network;
-    let (corrected, balanced) = (network("corrected"), network("balanced"));
+    let model = |run: &str| ModelFile::read(&place.join(run).join("fold_0/model.safetensors"), &Device::cpu()).unwrap();
+    let (corrected, balanced) = (model("corrected"), model("balanced"));
+    let part = corrected.header["provenance"]["frequency_correction"].as_f64();
+    assert!(part.is_some_and(|part| [0.25, 0.5, 0.75, 1.0].contains(&part)), "{part:?}");
+    assert!(balanced.header["provenance"]["frequency_correction"].is_null());
+    let (corrected, balanced) = (corrected.network, balanced.network);
     for (a, b) in corrected.parameters().iter().zip(balanced.parameters().iter()) {
         let numbers = |parameter: &Parameter| parameter.value.clone().into_data().iter::<f32>().collect::<Vec<_>>();
         if a.name != "dense.1.bias" {

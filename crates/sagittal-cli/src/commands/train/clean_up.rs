@@ -43,6 +43,8 @@ const LEAST_GAIN: f64 = 1e-4;
 pub(super) struct Choice {
     /// With corrected logits, if that helps.
     pub(super) network: Network,
+    /// The part of the difference in frequency that they were corrected by; `None` where it was not tried.
+    pub(super) correction: Option<f64>,
     /// What is done to the labels.
     pub(super) steps: Vec<KeepParts>,
 }
@@ -93,11 +95,9 @@ pub(super) fn choose(
         }
     }
     drop(ensemble);
-    if let Some(shift) = shift {
-        correct(&mut network, shift, plan, &mut cases, messages)?;
-    }
+    let correction = shift.map(|shift| correct(&mut network, shift, plan, &mut cases, messages)).transpose()?;
     if !plan.postprocessing.is_empty() {
-        return Ok(Some(Choice { network, steps: plan.postprocessing.clone() }));
+        return Ok(Some(Choice { network, correction, steps: plan.postprocessing.clone() }));
     }
     let mut steps = Vec::new();
     for structure in plan.structures() {
@@ -116,11 +116,11 @@ pub(super) fn choose(
     if steps.is_empty() {
         messages.say(format_args!("clean-up: dropping parts of labels does not help on {} training cases, so all are kept", cases.len()));
     }
-    Ok(Some(Choice { network, steps }))
+    Ok(Some(Choice { network, correction, steps }))
 }
 
-/// Corrects the network by the part of `shift` that gives the highest mean Dice, and the labels of the cases with it.
-fn correct(network: &mut Network, shift: &[f64], plan: &Plan, cases: &mut [Tried], messages: &Messages) -> anyhow::Result<()> {
+/// Corrects the network by the part of `shift` that gives the highest mean Dice, which is returned, and the labels of the cases with it.
+fn correct(network: &mut Network, shift: &[f64], plan: &Plan, cases: &mut [Tried], messages: &Messages) -> anyhow::Result<f64> {
     let scaled = |strength: f64| shift.iter().map(|shift| strength * shift).collect::<Vec<_>>();
     let before = mean_dice(cases.iter().map(|case| (case, &case.found)), plan);
     let (mut best, mut strength) = (before, 0.0);
@@ -141,7 +141,7 @@ fn correct(network: &mut Network, shift: &[f64], plan: &Plan, cases: &mut [Tried
             "correction for how frequent labels are in images: does not raise the mean Dice, {before:.4} on {} training cases, so there is none",
             cases.len()
         ));
-        return Ok(());
+        return Ok(strength);
     }
     network.shift_logits(&scaled(strength).into_iter().map(|shift| shift as f32).collect::<Vec<_>>());
     messages.say(format_args!(
@@ -149,7 +149,7 @@ fn correct(network: &mut Network, shift: &[f64], plan: &Plan, cases: &mut [Tried
         100.0 * strength,
         cases.len()
     ));
-    Ok(())
+    Ok(strength)
 }
 
 /// The mean over all structures of their mean Dice, of cases with labels that were found.
