@@ -14,8 +14,8 @@ impl TrainingSet {
     /// - result: [`Plan::n_outputs`]
     pub fn frequency_shift(&self, plan: &Plan) -> Vec<f64> {
         let (in_images, among_samples) = (self.in_images(plan), self.among_samples(plan));
+        let regions = plan.regions_of_classes();
         let of = |frequencies: &[f64], region: usize| -> f64 {
-            let regions = plan.regions_of_classes();
             frequencies.iter().enumerate().filter(|(class, _)| regions[*class].contains(&region)).map(|(_, part)| part).sum()
         };
         let shift = |output: usize| match plan.regions[..] {
