@@ -11,6 +11,7 @@ because every voxel is near a border. `nnunet_agreement.py` then predicts with n
 |---|---|
 | resenc_3d | residual encoder |
 | resenc_2d | residual encoder, 2-D, of volumes |
+| full | a network of full size (patch of 128 x 128 x 128, 31 million parameters), an image of 150 x 180 x 150 |
 | anisotropic | slices far apart: kernels and strides of 1, separate resampling of the slices; masked normalisation |
 | ct_transposed | CT normalisation with clipping, axes permuted, no mirroring |
 | reoriented | NibabelIOWithReorient, two channels with different normalisation |
@@ -100,6 +101,16 @@ save("resenc_3d", p, DATASET, "3d_fullres", 3, volumes("hippocampus_003", "two_t
 p = copy.deepcopy(PLANS)
 residual(p, "2d", [1, 2, 2, 2])
 save("resenc_2d", p, DATASET, "2d", 3, volumes("hippocampus_003", "slices_4mm"), (0, 1))
+
+p = copy.deepcopy(PLANS)
+p["configurations"]["3d_fullres"] |= {"patch_size": [128] * 3, "batch_size": 2}
+architecture(p, "3d_fullres", n_stages=6, features_per_stage=[32, 64, 128, 256, 320, 320], kernel_sizes=[[3] * 3] * 6,
+             strides=[[1] * 3] + [[2] * 3] * 5, n_conv_per_stage=[2] * 6, n_conv_per_stage_decoder=[2] * 5)
+save("full", p, DATASET, "3d_fullres", 3, [], (0, 1, 2))
+small, shape = sitk.GetArrayFromImage(sitk.ReadImage(str(INPUTS[0]))).astype(np.float32), (150, 180, 150)
+tiled = np.tile(small, [-(-n // m) for n, m in zip(shape, small.shape)])[tuple(map(slice, shape))]
+tiled += np.random.default_rng(6).normal(0, tiled.std() / 20, shape).astype(np.float32)
+sitk.WriteImage(sitk.GetImageFromArray(tiled), str(OUT / "full/inputs/tiled_0000.nii.gz"))
 
 p = copy.deepcopy(PLANS)
 c = p["configurations"]["3d_fullres"]

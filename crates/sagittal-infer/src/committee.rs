@@ -106,6 +106,7 @@ impl Committee {
             window: self.window(region.as_ref(), options),
             network,
             n_networks: self.networks.len(),
+            n_voters: self.n_voters(options),
             n_channels,
             n_voxels,
             working,
@@ -192,6 +193,7 @@ impl Committee {
             window: self.window(None, options),
             network: self.networks[0].plan(),
             n_networks: self.networks.len(),
+            n_voters: self.n_voters(options),
             n_channels: self.plan.channels.len(),
             n_voxels: grid.n_voxels(),
             working,
@@ -209,6 +211,11 @@ impl Committee {
             needed_bytes: work.bytes(1),
             limit_bytes: options.memory_bytes.unwrap_or(u64::MAX),
         })
+    }
+
+    /// Number of networks, each counted once for every sample of its dropout.
+    fn n_voters(&self, options: PredictOptions) -> usize {
+        self.networks.len() * DropoutSamples::of_model(options.dropout, 0).len()
     }
 
     /// How an image is cut.

@@ -23,6 +23,8 @@ pub(crate) struct Work<'a> {
     pub(crate) network: &'a NetworkPlan,
     /// Number of networks.
     pub(crate) n_networks: usize,
+    /// Each network once, or once for every sample of its dropout.
+    pub(crate) n_voters: usize,
     /// Channels and voxels of the input as it was read.
     pub(crate) n_channels: usize,
     pub(crate) n_voxels: usize,
@@ -72,16 +74,16 @@ impl Work<'_> {
         (PROGRAM_BYTES + preprocessing.max(predicting).max(writing)) as u64
     }
 
-    /// Sums in float16 over `front` voxels, of every network by itself; a slice of the input's size; two slices of `slice_in`
-    /// voxels as they came, the mean of networks and that with the disagreement; and of the tiles whose mirrored copies are not all
+    /// Sums in float16 over `front` voxels, of every voter by itself; a slice of the input's size; two slices of `slice_in`
+    /// voxels as they came, the mean of voters and that with the disagreement; and of the tiles whose mirrored copies are not all
     /// there, the copies' sums.
     fn half_bytes(&self, front: f64, slice: f64, slice_in: f64) -> f64 {
-        let (n_classes, n_networks) = (self.network.classes() as f64, self.n_networks as f64);
+        let (n_classes, n_voters) = (self.network.classes() as f64, self.n_voters as f64);
         let n_values = n_classes + f64::from(u8::from(self.window.disagreement));
-        let fronts = F16 * front * (n_networks * n_classes + 1.0) + if self.window.disagreement { 2.0 * F32 * front } else { 0.0 };
+        let fronts = F16 * front * (n_voters * n_classes + 1.0) + if self.window.disagreement { 2.0 * F32 * front } else { 0.0 };
         let n_mirrors = 1usize << self.window.mirror_axes.len();
         let open = if n_mirrors == 1 { 0 } else { self.batch().div_ceil(n_mirrors) + 1 };
-        let copies = open as f64 * n_networks * n_classes * self.window.tile.iter().map(|n| *n as f64).product::<f64>();
+        let copies = open as f64 * n_voters * n_classes * self.window.tile.iter().map(|n| *n as f64).product::<f64>();
         fronts + F32 * (n_values * (slice + 4.0 * slice_in) + copies)
     }
 

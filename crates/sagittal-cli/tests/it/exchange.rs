@@ -7,6 +7,7 @@ use std::{
 
 use sagittal_image::{Volume, io};
 use sagittal_testing::{read_npz, shared_data};
+use serde_json::{Value, json};
 
 use super::{files, sagittal};
 
@@ -107,6 +108,44 @@ fn what_is_no_model_is_refused_with_a_sentence() {
     import("model").exits(1).says("fold_0/checkpoint_final.pth: not a file of torch.save");
     sagittal(place.path(), &["import", "nnunet", "model", "-o", "out", "--fold", "3"]).exits(1).says("has no fold_3/checkpoint_final.pth");
     assert!(!place.path().join("out").exists());
+}
+
+#[test]
+fn what_would_give_other_labels_is_refused_by_name() {
+    let Some(goldens) = shared_data("goldens") else { return };
+    let place = tempfile::tempdir().unwrap();
+    let source = goldens.join("hippocampus-2d/model");
+    let model = place.path().join("model");
+    fs::create_dir_all(model.join("fold_0")).unwrap();
+    for file in ["dataset.json", "fold_0/checkpoint_final.pth"] {
+        fs::copy(source.join(file), model.join(file)).unwrap();
+    }
+    let plans: Value = serde_json::from_slice(&fs::read(source.join("plans.json")).unwrap()).unwrap();
+    let changes = [
+        ("/image_reader_writer", json!("Tiff3DIO"), "image_reader_writer"),
+        ("/label_manager", json!("MyLabels"), "label_manager"),
+        ("/configurations/2d/preprocessor_name", json!("MyPreprocessor"), "configurations.2d.preprocessor_name"),
+        ("/configurations/2d/normalization_schemes/0", json!("MyNormalization"), "normalization_schemes"),
+        ("/configurations/2d/resampling_fn_data", json!("resample_torch_fornnunet"), "configurations.2d.resampling_fn_data"),
+        ("/configurations/2d/resampling_fn_data_kwargs/order", json!(1), "resampling_fn_data_kwargs.order"),
+        ("/configurations/2d/resampling_fn_probabilities_kwargs/order", json!(0), "resampling_fn_probabilities_kwargs.order"),
+        ("/configurations/2d/architecture/network_class_name", json!("my.MambaNet"), "architecture.network_class_name"),
+        ("/configurations/2d/architecture/arch_kwargs/norm_op", json!("torch.nn.BatchNorm2d"), "arch_kwargs.norm_op"),
+    ];
+    for (field, value, says) in changes {
+        let mut changed = plans.clone();
+        *changed.pointer_mut(field).unwrap_or_else(|| panic!("no {field}")) = value;
+        fs::write(model.join("plans.json"), changed.to_string()).unwrap();
+        sagittal(place.path(), &["import", "nnunet", "model", "-o", "out"]).exits(1).says(says).says("plans.json");
+    }
+    // The second stage of a cascade resamples labels, too.
+    let mut changed = plans;
+    changed["configurations"]["2d"]["resampling_fn_seg_kwargs"]["order"] = json!(0);
+    fs::write(model.join("plans.json"), changed.to_string()).unwrap();
+    sagittal(place.path(), &["import", "nnunet", "model", "-o", "out"]).exits(0);
+    changed["configurations"]["2d"]["previous_stage"] = json!("3d_lowres");
+    fs::write(model.join("plans.json"), changed.to_string()).unwrap();
+    sagittal(place.path(), &["import", "nnunet", "model", "-o", "again"]).exits(1).says("resampling_fn_seg_kwargs.order");
 }
 
 #[test]

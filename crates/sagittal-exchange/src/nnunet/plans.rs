@@ -149,16 +149,17 @@ fn refuse_unknown(plans: &Field<'_>, configuration: &Field<'_>) -> Result<(), Ex
     if preprocessor.text()? != "DefaultPreprocessor" {
         return Err(preprocessor.unsupported("DefaultPreprocessor"));
     }
-    for (of, order) in [("data", 3.0), ("probabilities", 1.0)] {
+    // Labels are resampled in prediction only where a cascade's second stage sees those of the first.
+    let of_labels = configuration.get("previous_stage").map(|_| ("seg", 1.0, true));
+    for (of, order, is_seg) in [("data", 3.0, false), ("probabilities", 1.0, false)].into_iter().chain(of_labels) {
         let function = configuration.need(&format!("resampling_fn_{of}"))?;
         if function.text()? != "resample_data_or_seg_to_shape" {
             return Err(function.unsupported("resample_data_or_seg_to_shape"));
         }
         for (key, value) in configuration.need(&format!("resampling_fn_{of}_kwargs"))?.entries()? {
             let (fine, supported) = match key {
-                "is_seg" => (!value.flag()?, "false"),
-                "order" if order == 3.0 => (value.number()? == order, "3"),
-                "order" => (value.number()? == order, "1"),
+                "is_seg" => (value.flag()? == is_seg, if is_seg { "true" } else { "false" }),
+                "order" => (value.number()? == order, if order == 3.0 { "3" } else { "1" }),
                 "order_z" => (value.number()? == 0.0, "0"),
                 "separate_z_anisotropy_threshold" => (value.number()? == 3.0, "3"),
                 "force_separate_z" => (value.value.is_null(), "null"),

@@ -43,9 +43,8 @@ pub(super) struct Watch<'a> {
     budget: Budget,
     bar: ProgressBar,
     on_terminal: bool,
-    started: Instant,
-    first_fraction: Option<f64>,
-    fraction: f64,
+    /// When the first and the last step of this program ended, and the part of the budget that was used up then.
+    steps: Option<[(Instant, f64); 2]>,
     records: Vec<EpochRecord>,
     picture: Option<Picture>,
 }
@@ -93,28 +92,14 @@ impl<'a> Watch<'a> {
                 .ok(),
             None => None,
         };
-        let started = Instant::now();
-        Ok(Self {
-            messages,
-            folder,
-            plan,
-            device,
-            stop,
-            budget,
-            bar,
-            on_terminal,
-            started,
-            first_fraction: None,
-            fraction: 0.0,
-            records,
-            picture,
-        })
+        Ok(Self { messages, folder, plan, device, stop, budget, bar, on_terminal, steps: None, records, picture })
     }
 
-    /// Time left, by the part of the budget that was used since this program began.
+    /// Time left, by what the steps of this program used up of the budget.
     fn left(&self) -> Option<Duration> {
-        let used = self.fraction - self.first_fraction?;
-        (used > 0.0).then(|| self.started.elapsed().mul_f64(((1.0 - self.fraction) / used).clamp(0.0, 1e6)))
+        let [(first, begin), (last, used)] = self.steps?;
+        let rest = (1.0 - used) / (used - begin);
+        rest.is_finite().then(|| (last - first).mul_f64(rest.clamp(0.0, 1e6)).saturating_sub(last.elapsed()))
     }
 
     /// `Dice anterior 0.81, posterior 0.79`.
@@ -189,8 +174,8 @@ impl Picture {
 
 impl Events for Watch<'_> {
     fn step(&mut self, trainer: &Trainer, loss: f32, learning_rate: f64, fraction: f64, _: Duration) {
-        self.first_fraction.get_or_insert(fraction);
-        self.fraction = fraction;
+        let now = (Instant::now(), fraction);
+        self.steps = Some([self.steps.map_or(now, |[first, _]| first), now]);
         self.bar.set_position((fraction * TICKS as f64) as u64);
         let left = self.left().map_or_else(String::new, |left| format!("{} left, ", HumanDuration(left)));
         let dice = self.records.last().map_or_else(String::new, |record| format!(", {}", self.dice_in_words(record)));
