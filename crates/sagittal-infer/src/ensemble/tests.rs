@@ -5,6 +5,7 @@ use rand::SeedableRng;
 use sagittal_data::{
     Fingerprint, Label, PlanOptions,
     fingerprint::{CaseFingerprint, Intensities},
+    plan::LogitPrecision,
 };
 use sagittal_image::{Geometry, Rank, Reorientation};
 use sagittal_tensor::{Tensor, TensorData};
@@ -116,6 +117,20 @@ fn blocks_that_fit_the_memory_give_the_same_as_all_at_once() {
     }
     let nothing = PredictOptions { memory_bytes: Some(1), ..all };
     assert!(matches!(ensemble.predict("x", image, nothing, &mut |_, _| ControlFlow::Continue(())), Err(InferError::Memory { .. })));
+}
+
+#[test]
+fn every_sample_of_dropout_has_sums_of_its_own_in_float16() {
+    let bytes = |logits, n: usize| {
+        let ensemble = Ensemble::new(vec![network()], Plan { logits, ..plan() }, &Device::cpu());
+        let dropout = NonZeroUsize::new(n).map(|n| DropoutSamples { n, seed: Seed(0) });
+        ensemble.cost(&Geometry::volume([16, 20, 24], [1.0; 3]), PredictOptions { dropout, ..PredictOptions::default() }).unwrap().bytes
+    };
+    let half = [1, 2, 3].map(|n| bytes(LogitPrecision::Half, n));
+    assert_eq!(bytes(LogitPrecision::Half, 0), half[0]);
+    // Two bytes for each of three classes at each voxel are the least that a sample can take.
+    assert!(half[1] - half[0] >= 2 * 3 * 16 * 20 * 24 && half[2] - half[1] == half[1] - half[0], "{half:?}");
+    assert_eq!(bytes(LogitPrecision::Single, 3), bytes(LogitPrecision::Single, 1));
 }
 
 #[test]

@@ -95,8 +95,8 @@ impl Preparation {
         let schedule = Schedule::share(&given).map_err(|needed| {
             let [least, needed, total] = [study.least_time, needed + begin.elapsed(), total].map(sagittal_data::plan::time_words);
             WrongUse(format!(
-                "{total} are too short for {} arms of at least {least} each (times their shares), with their predictions; give about {needed} with --time, or \
-                 lower least_time in a study of your own (--print writes this one)",
+                "{total} are too short for {} arms of at least {least} each (times their shares), with their predictions; give about \
+                 {needed} with --time, or lower least_time in a study of your own (--print writes this one)",
                 study.arms.len()
             ))
         })?;

@@ -98,8 +98,7 @@ impl<'a> Watch<'a> {
     /// Time left, by what the steps of this program used up of the budget.
     fn left(&self) -> Option<Duration> {
         let [(first, begin), (last, used)] = self.steps?;
-        let rest = (1.0 - used) / (used - begin);
-        rest.is_finite().then(|| (last - first).mul_f64(rest.clamp(0.0, 1e6)).saturating_sub(last.elapsed()))
+        time_left(last - first, [begin, used], last.elapsed())
     }
 
     /// `Dice anterior 0.81, posterior 0.79`.
@@ -144,6 +143,12 @@ impl<'a> Watch<'a> {
         }
         Ok(())
     }
+}
+
+/// Time left `since` the last step, if the steps took the budget from the first to the second of `parts` in `took`.
+fn time_left(took: Duration, [begin, used]: [f64; 2], since: Duration) -> Option<Duration> {
+    let rest = (1.0 - used) / (used - begin);
+    rest.is_finite().then(|| took.mul_f64(rest.clamp(0.0, 1e6)).saturating_sub(since))
 }
 
 impl Picture {
@@ -248,6 +253,24 @@ impl Drop for Watch<'_> {
             && let Err(error) = picture.encode(self.folder)
         {
             self.messages.say(format_args!("the training GIF could not be written: {error:#}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::time_left;
+    use std::time::Duration;
+
+    #[test]
+    fn time_left_follows_the_steps_and_not_what_came_between() {
+        let seconds = Duration::from_secs;
+        // A tenth of an hour in six minutes, then four seconds of looking at validation cases.
+        assert_eq!(time_left(seconds(360), [0.0, 0.1], seconds(4)), Some(seconds(3236)));
+        assert_eq!(time_left(seconds(90), [0.5, 0.75], Duration::ZERO), Some(seconds(90)));
+        assert_eq!(time_left(seconds(90), [0.5, 1.0], seconds(9)), Some(Duration::ZERO));
+        for nothing_known in [[0.0, 0.0], [1.0, 1.0]] {
+            assert_eq!(time_left(Duration::ZERO, nothing_known, Duration::ZERO), None);
         }
     }
 }
