@@ -3,12 +3,12 @@
     pip install torch==2.15.0 nnunetv2==2.8.1
     python tests/reference/nnunet_training.py DATASET OUT --configuration 3d_fullres --fold 0 --minutes 60 --threads 1
 
-DATASET is a folder in nnU-Net's layout. OUT gets nnU-Net's three folders; `OUT/validation.json` says the mean foreground Dice of the
+DATASET is a folder in nnU-Net's layout. OUT gets nnU-Net's three folders; `OUT/validation_FOLD.json` says the mean foreground Dice of the
 validation cases and how many steps fitted. Folds are nnU-Net's own (seed 12345), which are Sagittal's too.
 
 The trainer is nnUNetTrainer with what a training by time needs and nothing else: epochs of 5 steps, the learning rate falls by the part of
 the time that is used up, instead of by epochs, and training ends with the time. Planning, preprocessing and the final validation are
-not counted, and epochs are scored on one batch only, so that nearly all of the time goes into steps.
+not counted, and epochs are scored on one batch only: one for 5 steps, the part that nnU-Net gives to them too (50 for 250).
 """
 
 import argparse
