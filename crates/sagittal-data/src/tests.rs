@@ -5,7 +5,7 @@
 use crate::{check, plan::OrientationRule, *};
 use sagittal_testing::shared_data;
 use serde_json::Value;
-use std::{fs::File, path::PathBuf, sync::Arc, time::Instant};
+use std::{fs::File, path::PathBuf, sync::Arc};
 
 fn json(path: PathBuf) -> Value {
     serde_json::from_reader(File::open(path).unwrap()).unwrap()
@@ -134,46 +134,5 @@ fn phantoms_are_data_sets_without_faults() {
         let plan = Plan::make(&fingerprint(&dataset), &PlanOptions::default()).unwrap();
         assert_eq!(plan.validate().map_err(|error| error.to_string()), Ok(()));
         assert!(Splits::make(&dataset, 5, Splits::NNUNET_SEED).is_ok());
-    }
-}
-
-/// `cargo test --release -p sagittal-data -- --ignored --nocapture speed`
-#[test]
-#[ignore = "a measurement, not a check"]
-fn speed() {
-    for name in ["hippocampus", "cardiac", "nuclei"] {
-        let Some(root) = shared_data(&format!("data/{name}")) else { continue };
-        let since = |start: Instant| start.elapsed().as_secs_f64();
-        let dataset = Dataset::open(&root).unwrap();
-        let start = Instant::now();
-        let fingerprint = fingerprint(&dataset);
-        println!("{name}: fingerprint of {} cases {:.2} s", dataset.training.len(), since(start));
-        let start = Instant::now();
-        check::check(&dataset, &|_, _| {});
-        println!("{name}: check {:.2} s", since(start));
-        let plan = Plan::make(&fingerprint, &PlanOptions::default()).unwrap();
-        let cases: Vec<&Case> = dataset.training.iter().collect();
-        let cache = tempfile::tempdir().unwrap();
-        for (memory_bytes, what) in [(1 << 30, "preprocessed"), (1 << 30, "from the cache, in memory"), (0, "from the cache, on disk")] {
-            let options = TrainingSetOptions {
-                cache: Some(cache.path().into()),
-                memory_bytes,
-                previous_stage: Default::default(),
-                regions: Default::default(),
-            };
-            let start = Instant::now();
-            let set = Arc::new(TrainingSet::prepare(&dataset, &cases, &plan, &options, &|_, _| {}).unwrap());
-            let prepared = since(start);
-            let options = LoaderOptions { seed: Seed(1), first_step: 0, threads: 0, ahead: 2, purpose: Purpose::Training };
-            let mut loader = Loader::start(set, &plan, options);
-            let (start, n_batches) = (Instant::now(), 100);
-            (0..n_batches).for_each(|_| drop(loader.next_batch().unwrap()));
-            let per_patch = 1000.0 * since(start) / (n_batches * plan.batch_size) as f64;
-            println!(
-                "{name}: {what} {prepared:.2} s; {per_patch:.2} ms a patch {:?} on one core, {:.0} patches/s",
-                plan.patch,
-                1000.0 / per_patch
-            );
-        }
     }
 }
